@@ -1,0 +1,247 @@
+"""What may be asked of a task, and what follows: `decide` answers with the events to append, or rejects.
+
+Nothing here is stored. An empty answer means success without effect: it has happened already.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from panoreel.contracts import events
+from panoreel.contracts.events import Event, Failure, StopReason
+from panoreel.contracts.task import MAX_RETRIES, Phase, Task
+
+
+class Rejected(Exception):
+    """The task does not allow this now."""
+
+
+class TaskNotFound(Rejected):
+    """invalid task id, task not found"""
+
+
+class TaskExists(Rejected):
+    """A task of this id exists."""
+
+
+class InvalidStatus(Rejected):
+    """The task's status does not allow this."""
+
+
+class NotClaimable(Rejected):
+    """The task is owned by another recorder or needs none any more."""
+
+
+class StaleEpoch(Rejected):
+    """The reporting recorder no longer owns the task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Begin a task."""
+
+    event: events.TaskCreated
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Take the task in order to record it."""
+
+    recorder_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Hold capture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Capture again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Load the page again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the recording."""
+
+    reason: StopReason
+
+
+@dataclass(frozen=True, slots=True)
+class ReportStarted:
+    """The recorder captured its first frame, at `wall_time` (UTC)."""
+
+    epoch: int
+    wall_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReportStopped:
+    """The recorder sealed its last segment: `last_index`, or None when it captured nothing."""
+
+    epoch: int
+    last_index: int | None
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportLost:
+    """The epoch's recorder is dead; `last_index` is the last segment it left behind."""
+
+    epoch: int
+    last_index: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailRecording:
+    """The recorder cannot go on, and another would fail alike."""
+
+    epoch: int
+    last_index: int | None
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPackaged:
+    """The transcoder's outcome."""
+
+    event: events.OutputsPackaged | events.PackagingFailed
+
+
+@dataclass(frozen=True, slots=True)
+class ReportUploaded:
+    """The uploader's outcome."""
+
+    event: events.OutputsUploaded | events.UploadFailed
+
+
+@dataclass(frozen=True, slots=True)
+class ReportCallback:
+    """The notifier's outcome."""
+
+    event: events.CallbackDelivered | events.CallbackFailed | events.CallbackSkipped
+
+
+RecorderReport = ReportStarted | ReportStopped | ReportLost | FailRecording
+Command = (
+    Create
+    | Claim
+    | Pause
+    | Resume
+    | Refresh
+    | Stop
+    | RecorderReport
+    | ReportPackaged
+    | ReportUploaded
+    | ReportCallback
+)
+
+
+def decide(task: Task | None, command: Command) -> tuple[Event, ...]:
+    """The events that make `command` true, in order; empty when it is true already.
+
+    Raises:
+        Rejected: one of its subclasses says why not.
+    """
+    if isinstance(command, Create):
+        if task is not None:
+            raise TaskExists(f"TaskID {task.task_id} is taken by another task; use another one")
+        return (command.event,)
+    if task is None:
+        raise TaskNotFound(TaskNotFound.__doc__)
+    match command:
+        case Claim():
+            if not task.claimable:
+                raise NotClaimable(NotClaimable.__doc__)
+            return (events.RecordingClaimed(epoch=task.epoch + 1, recorder_id=command.recorder_id),)
+        case Pause():
+            return _pause(task)
+        case Resume():
+            return _resume(task)
+        case Refresh():
+            return (events.RefreshRequested(),) if task.phase == Phase.RECORDING else ()
+        case Stop():
+            return _stop(task, command.reason)
+        case ReportPackaged():
+            return _stage(task, Phase.TRANSCODE, command.event)
+        case ReportUploaded():
+            return _stage(task, Phase.UPLOAD, command.event)
+        case ReportCallback():
+            return _stage(task, Phase.CALLBACK, command.event)
+        case _:
+            return _recorder_report(task, command)
+
+
+def _pause(task: Task) -> tuple[Event, ...]:
+    if task.phase >= Phase.CANCELED:
+        raise InvalidStatus(f"can't pause a task in status {task.status}")
+    return () if task.paused else (events.PauseRequested(),)
+
+
+def _resume(task: Task) -> tuple[Event, ...]:
+    if task.phase != Phase.RECORDING:
+        raise InvalidStatus(f"can't resume a task in status {task.status}")
+    return (events.ResumeRequested(),) if task.paused else ()
+
+
+def _stop(task: Task, reason: StopReason) -> tuple[Event, ...]:
+    if task.phase >= Phase.CANCELED:
+        return ()
+    stop = events.StopRequested(reason=reason)
+    # Nobody is there who could end the capture, so it ends here.
+    return (stop,) if task.recorder_id else (stop, events.RecordingStopped(last_index=task.last_index))
+
+
+def _stage(task: Task, phase: Phase, outcome: Event) -> tuple[Event, ...]:
+    if task.phase > phase:
+        return ()
+    if task.phase < phase:
+        raise InvalidStatus(f"{outcome.type} does not fit a task in status {task.status}")
+    return (outcome,)
+
+
+def _recorder_report(task: Task, report: RecorderReport) -> tuple[Event, ...]:
+    if report.epoch != task.epoch or task.recorder_id is None:
+        raise StaleEpoch(f"epoch {report.epoch} does not own task {task.task_id}")
+    match report:
+        case ReportStarted():
+            return (events.RecordingStarted(epoch=report.epoch, wall_time=report.wall_time),)
+        case ReportStopped():
+            if task.phase < Phase.CANCELED:
+                raise InvalidStatus("a recording stops only after stop was requested")
+            sealed = _sealed(task, report.epoch, report.last_index)
+            return (events.RecordingStopped(last_index=sealed, frames=report.frames),)
+        case ReportLost():
+            return _lost(task, report)
+        case FailRecording():
+            sealed = _sealed(task, report.epoch, report.last_index)
+            return (_given_up(sealed, report.failure),)
+
+
+def _lost(task: Task, report: ReportLost) -> tuple[Event, ...]:
+    lost = events.RecorderLost(
+        epoch=report.epoch, last_index=report.last_index, reason=report.reason, priority=task.priority
+    )
+    sealed = _sealed(task, report.epoch, report.last_index)
+    if task.phase >= Phase.CANCELED:
+        return lost, events.RecordingStopped(last_index=sealed)
+    if task.retry_num >= MAX_RETRIES:
+        failure = Failure(code="InternalErr", message="this task already exceed maxRetryNum")
+        return lost, _given_up(sealed, failure)
+    return (lost,)
+
+
+def _given_up(sealed: dict[int, int], failure: Failure) -> Event:
+    """What was recorded is delivered all the same: only a task without media fails outright."""
+    if sealed:
+        return events.RecordingStopped(last_index=sealed, failure=failure)
+    return events.RecordingFailed(failure=failure)
+
+
+def _sealed(task: Task, epoch: int, last_index: int | None) -> dict[int, int]:
+    return task.last_index if last_index is None else task.last_index | {epoch: last_index}

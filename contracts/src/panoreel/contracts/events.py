@@ -1,0 +1,227 @@
+"""The facts of a recording's life: past tense, immutable, and free of secrets.
+
+What a field means never changes. A new optional field is simply added; anything else raises `version` and
+adds an upcaster (`panoreel.contracts.upcasters`).
+"""
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from panoreel.contracts.identifiers import Priority
+from panoreel.contracts.media import EncoderParameters, Frozen, Sha256
+
+StopReason = Literal["api", "page", "duration_limit"]
+
+
+class Failure(Frozen):
+    """Why something failed, in words that a user may read."""
+
+    code: str
+    message: str
+
+
+class Output(Frozen):
+    """A packaged file that rests in the blob store under `blob_key`."""
+
+    blob_key: str
+    bytes: int = Field(gt=0)
+    sha256: Sha256
+    duration_s: float = Field(ge=0)
+    frames: int = Field(ge=0)
+
+
+class Gap(Frozen):
+    """Time that was lost with a recorder and closed in the output."""
+
+    output_s: float = Field(ge=0, description="where in the output the recording jumps")
+    lost_s: float = Field(ge=0, description="how much time is missing there")
+    wall_time: datetime = Field(description="when the loss began, UTC")
+
+
+class Video(Frozen):
+    """A stored result, as `Describe` shows it."""
+
+    filename: str
+    bytes: int
+    duration_s: float
+    url: str
+
+
+class OutputRequest(Frozen):
+    """What the caller asked of the result."""
+
+    muxer: Literal["mp4"] = "mp4"
+    bucket: str | None = None
+    region: str | None = None
+    domain: str | None = None
+    target_dir: str | None = None
+    target_name: str | None = None
+
+
+class Event(BaseModel):
+    """A fact about one task. Unknown fields are ignored: a newer writer must not stop an older reader."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    type: ClassVar[str]
+    version: ClassVar[int] = 1
+
+
+class TaskCreated(Event):
+    """Start was accepted. The URLs are redacted; what they were is sealed under `secrets_key`."""
+
+    type: ClassVar[str] = "task_created"
+    record_url: str
+    callback_url: str | None = None
+    secrets_key: str
+    encoder: EncoderParameters
+    max_duration_s: int = Field(gt=0)
+    priority: Priority = Priority.NORMAL
+    storage_type: Literal["cfs"] = "cfs"
+    output: OutputRequest = OutputRequest()
+
+
+class RecordingClaimed(Event):
+    """A recorder with room took the task; everything that it writes is marked with `epoch`."""
+
+    type: ClassVar[str] = "recording_claimed"
+    epoch: int = Field(ge=1)
+    recorder_id: str
+
+
+class RecordingStarted(Event):
+    """The epoch's first frame was captured at `wall_time`."""
+
+    type: ClassVar[str] = "recording_started"
+    epoch: int
+    wall_time: datetime
+
+
+class PauseRequested(Event):
+    """Somebody asked for a pause."""
+
+    type: ClassVar[str] = "pause_requested"
+
+
+class RecordingPaused(Event):
+    """The recorder holds capture."""
+
+    type: ClassVar[str] = "recording_paused"
+    epoch: int
+
+
+class ResumeRequested(Event):
+    """Somebody asked to go on after a pause."""
+
+    type: ClassVar[str] = "resume_requested"
+
+
+class RecordingResumed(Event):
+    """The recorder captures again."""
+
+    type: ClassVar[str] = "recording_resumed"
+    epoch: int
+
+
+class RefreshRequested(Event):
+    """Somebody asked for the page to be loaded again."""
+
+    type: ClassVar[str] = "refresh_requested"
+
+
+class PageRefreshed(Event):
+    """The recorder loaded the page again."""
+
+    type: ClassVar[str] = "page_refreshed"
+    epoch: int
+
+
+class StopRequested(Event):
+    """The recording is to end."""
+
+    type: ClassVar[str] = "stop_requested"
+    reason: StopReason
+
+
+class RecordingStopped(Event):
+    """Capture ended. `last_index` names each epoch's last segment; an epoch without media is absent."""
+
+    type: ClassVar[str] = "recording_stopped"
+    last_index: dict[int, int]
+    frames: int = Field(default=0, description="frames captured by the last epoch")
+    failure: Failure | None = Field(default=None, description="why it ended early, when media was saved")
+
+
+class RecorderLost(Event):
+    """The epoch's recorder died; the task waits to be claimed again."""
+
+    type: ClassVar[str] = "recorder_lost"
+    epoch: int
+    last_index: int | None = Field(description="the epoch's last sealed segment, if there is one")
+    reason: str
+    priority: Priority = Priority.NORMAL
+
+
+class RecordingFailed(Event):
+    """The recording failed for good before there was any media."""
+
+    type: ClassVar[str] = "recording_failed"
+    failure: Failure
+
+
+class OutputsPackaged(Event):
+    """The result files are complete and rest in the blob store."""
+
+    type: ClassVar[str] = "outputs_packaged"
+    outputs: tuple[Output, ...]
+    gaps: tuple[Gap, ...] = ()
+
+
+class PackagingFailed(Event):
+    """The result files could not be made."""
+
+    type: ClassVar[str] = "packaging_failed"
+    failure: Failure
+
+
+class OutputsUploaded(Event):
+    """The result files are stored and verified at their destination."""
+
+    type: ClassVar[str] = "outputs_uploaded"
+    videos: tuple[Video, ...]
+
+
+class UploadFailed(Event):
+    """The result files could not be stored; they remain in the blob store."""
+
+    type: ClassVar[str] = "upload_failed"
+    failure: Failure
+
+
+class CallbackDelivered(Event):
+    """The receiver acknowledged the result."""
+
+    type: ClassVar[str] = "callback_delivered"
+    attempts: int = Field(ge=1)
+
+
+class CallbackFailed(Event):
+    """No attempt to tell the receiver succeeded."""
+
+    type: ClassVar[str] = "callback_failed"
+    attempts: int = Field(ge=1)
+    last_error: str
+
+
+class CallbackSkipped(Event):
+    """There was nobody to tell."""
+
+    type: ClassVar[str] = "callback_skipped"
+
+
+Claimable = TaskCreated | RecorderLost
+"""What a recorder may take up; these subjects end in the task's priority."""
+
+EVENT_TYPES: dict[str, type[Event]] = {event.type: event for event in Event.__subclasses__()}

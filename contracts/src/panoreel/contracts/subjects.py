@@ -1,0 +1,40 @@
+"""Where events and announcements are published."""
+
+from panoreel.contracts.events import Event, RecorderLost, TaskCreated
+
+ANY_TASK_EVENT = "task.>"
+ANY_SEGMENT = "segment.>"
+
+
+def of_event(task_id: str, event: Event) -> str:
+    """The subject of one event, which ends in the priority where recorders wait for it."""
+    subject = f"task.{task_id}.{event.type}"
+    if isinstance(event, TaskCreated | RecorderLost):
+        return f"{subject}.{event.priority}"
+    return subject
+
+
+def of_task(task_id: str) -> str:
+    """A filter for all events of one task."""
+    return f"task.{task_id}.>"
+
+
+def any_task(event: type[Event]) -> str:
+    """A filter for one type of event of whatever task."""
+    claimable = issubclass(event, TaskCreated | RecorderLost)
+    return f"task.*.{event.type}.*" if claimable else f"task.*.{event.type}"
+
+
+def of_segment(task_id: str, epoch: int, index: int) -> str:
+    """The one subject that announces this segment."""
+    return f"segment.{task_id}.{epoch}.{index}"
+
+
+def of_task_segments(task_id: str) -> str:
+    """A filter for all segments of one task."""
+    return f"segment.{task_id}.>"
+
+
+def task_id_of(subject: str) -> str:
+    """The task that a subject belongs to."""
+    return subject.split(".")[1]

@@ -1,0 +1,166 @@
+"""What the events of one task add up to: `evolve` folds them, and no event ever lowers the phase."""
+
+from datetime import datetime
+from enum import IntEnum
+from typing import Final
+
+from pydantic import Field
+
+from panoreel.contracts import events
+from panoreel.contracts.events import Event, Failure, Gap, Output, OutputRequest, StopReason, Video
+from panoreel.contracts.identifiers import Priority, TaskId
+from panoreel.contracts.media import EncoderParameters, Frozen
+
+MAX_RETRIES: Final = 20
+"""How many recorders a task may lose before it ends."""
+
+
+class Phase(IntEnum):
+    """The stages of a task, in their only order."""
+
+    NORMAL = 0
+    RECORDING = 1
+    CANCELED = 2
+    TRANSCODE = 3
+    UPLOAD = 4
+    CALLBACK = 5
+    FINISHED = 6
+
+
+class MissingTask(LookupError):
+    """An event came before its task was created: the log is not whole."""
+
+
+class Task(Frozen):
+    """The present state of a task. `recorder_id` is set while a recorder owns it, under `epoch`."""
+
+    task_id: TaskId
+    phase: Phase = Phase.NORMAL
+    paused: bool = Field(default=False, description="kept apart from the phase: a pause survives a claim")
+
+    record_url: str
+    callback_url: str | None
+    secrets_key: str
+    encoder: EncoderParameters
+    max_duration_s: int
+    priority: Priority
+    storage_type: str
+    output: OutputRequest
+
+    epoch: int = 0
+    recorder_id: str | None = None
+    retry_num: int = 0
+    last_index: dict[int, int] = Field(default_factory=dict, description="epoch → last sealed segment")
+    stop_reason: StopReason | None = None
+
+    create_time: datetime
+    start_time: datetime | None = None
+    cancel_time: datetime | None = None
+    stop_time: datetime | None = None
+    finish_time: datetime | None = None
+
+    outputs: tuple[Output, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    videos: tuple[Video, ...] = ()
+    failure: Failure | None = None
+
+    @property
+    def status(self) -> str:
+        """The public status."""
+        if self.phase < Phase.CANCELED and self.paused:
+            return "paused"
+        return self.phase.name.lower()
+
+    @property
+    def claimable(self) -> bool:
+        """Whether a recorder may take the task."""
+        return self.phase < Phase.CANCELED and self.recorder_id is None
+
+
+def evolve(task: Task | None, task_id: str, event: Event, at: datetime) -> Task:
+    """The state after one more event, which happened at `at` (UTC). Total: any order of events is survived.
+
+    Raises:
+        MissingTask: there is no task yet and the event does not create one.
+    """
+    if isinstance(event, events.TaskCreated):
+        return task or _created(task_id, event, at)
+    if task is None:
+        raise MissingTask(f"{event.type} of task {task_id} precedes its creation")
+    return task.model_copy(update=_changes(task, event, at))
+
+
+def _created(task_id: str, event: events.TaskCreated, at: datetime) -> Task:
+    return Task(
+        task_id=task_id,
+        record_url=event.record_url,
+        callback_url=event.callback_url,
+        secrets_key=event.secrets_key,
+        encoder=event.encoder,
+        max_duration_s=event.max_duration_s,
+        priority=event.priority,
+        storage_type=event.storage_type,
+        output=event.output,
+        create_time=at,
+    )
+
+
+def _changes(task: Task, event: Event, at: datetime) -> dict[str, object]:
+    def reach(phase: Phase) -> Phase:
+        return max(task.phase, phase)
+
+    match event:
+        case events.RecordingClaimed():
+            return {"epoch": max(task.epoch, event.epoch), "recorder_id": event.recorder_id}
+        case events.RecordingStarted():
+            return {"phase": reach(Phase.RECORDING), "start_time": task.start_time or event.wall_time}
+        case events.PauseRequested():
+            return {"phase": reach(Phase.RECORDING), "paused": True}
+        case events.ResumeRequested():
+            return {"phase": reach(Phase.RECORDING), "paused": False}
+        case events.StopRequested():
+            return {
+                "phase": reach(Phase.CANCELED),
+                "cancel_time": task.cancel_time or at,
+                "stop_reason": task.stop_reason or event.reason,
+            }
+        case events.RecordingStopped():
+            return {
+                "phase": reach(Phase.TRANSCODE),
+                "recorder_id": None,
+                "stop_time": task.stop_time or at,
+                "last_index": task.last_index | event.last_index,
+                "failure": task.failure or event.failure,
+            }
+        case events.RecorderLost():
+            sealed = {} if event.last_index is None else {event.epoch: event.last_index}
+            return {
+                "recorder_id": None,
+                "retry_num": task.retry_num + 1,
+                "last_index": task.last_index | sealed,
+            }
+        case events.OutputsPackaged():
+            return {"phase": reach(Phase.UPLOAD), "outputs": event.outputs, "gaps": event.gaps}
+        case events.OutputsUploaded():
+            return {
+                "phase": reach(Phase.CALLBACK),
+                "videos": event.videos,
+                "finish_time": task.finish_time or at,
+            }
+        case events.RecordingFailed():
+            return {
+                "phase": reach(Phase.CALLBACK),
+                "recorder_id": None,
+                "stop_time": task.stop_time or at,
+                "failure": event.failure,
+            }
+        case events.PackagingFailed() | events.UploadFailed():
+            return {"phase": reach(Phase.CALLBACK), "failure": event.failure}
+        case events.CallbackFailed():
+            # An earlier failure says more than an unreachable receiver does, but clients look for this code.
+            message = f"Callback failed even after all tries. last error message:{event.last_error}"
+            return {"phase": Phase.FINISHED, "failure": Failure(code="CallbackFailed", message=message)}
+        case events.CallbackDelivered() | events.CallbackSkipped():
+            return {"phase": Phase.FINISHED}
+        case _:
+            return {}  # facts that change nothing a reader of the task asks for

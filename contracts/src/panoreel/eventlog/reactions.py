@@ -1,0 +1,113 @@
+"""How a service reacts to events: at least once, retried with growing pauses, never silently lost.
+
+A handler is idempotent and says by exception what is to happen: `Transient` (or anything unforeseen) tries
+again later, `Permanent` gives up. Giving up first lets the service record the failure as an event, then
+terminates the delivery, whose advisory lands in the stream `DEAD`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+from faststream import AckPolicy
+from faststream.nats import JStream, NatsBroker, PullSub
+from faststream.nats.annotations import NatsMessage
+from nats.js.api import ConsumerConfig
+
+from panoreel.contracts.commands import Rejected
+from panoreel.contracts.envelope import StoredEvent
+from panoreel.contracts.events import Failure
+from panoreel.contracts.upcasters import UndecodableEvent
+from panoreel.eventlog.connection import RECONNECT_WAIT_S
+from panoreel.eventlog.errors import Permanent
+from panoreel.eventlog.log import stored_event
+from panoreel.eventlog.topology import TASKS, DurableConsumer
+
+IN_PROGRESS_INTERVAL_S: Final = 10.0
+GRACEFUL_STOP_S: Final = 15.0
+
+Handle = Callable[[StoredEvent], Awaitable[None]]
+GiveUp = Callable[[StoredEvent, Failure], Awaitable[None]]
+
+_logger = structlog.get_logger()
+
+
+def retry_delay_s(deliveries: int) -> float:
+    """The pause before the next delivery, after `deliveries` of them."""
+    return float(min(2 ** (deliveries - 1), 60))
+
+
+@asynccontextmanager
+async def reacting(
+    nats_url: str, service: str, consumer: DurableConsumer, handle: Handle, give_up: GiveUp
+) -> AsyncIterator[None]:
+    """Feed the consumer's events to `handle`, one at a time, for as long as the context lasts."""
+    broker = NatsBroker(
+        nats_url,
+        name=service,
+        logger=None,
+        graceful_timeout=GRACEFUL_STOP_S,
+        ack_policy=AckPolicy.MANUAL,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=RECONNECT_WAIT_S,
+    )
+
+    async def react(message: NatsMessage) -> None:
+        await _settle(message, consumer, handle, give_up)
+
+    broker.subscriber(
+        consumer.filters[0],
+        stream=JStream(TASKS, declare=False),
+        durable=consumer.name,
+        config=ConsumerConfig(filter_subjects=list(consumer.filters)),
+        # One at a time: messages that wait in a client's queue use up their acknowledgement time there.
+        pull_sub=PullSub(batch_size=1, timeout=5.0),
+    )(react)
+    await broker.start()
+    try:
+        yield
+    finally:
+        await broker.stop()
+
+
+async def _settle(message: NatsMessage, consumer: DurableConsumer, handle: Handle, give_up: GiveUp) -> None:
+    raw = message.raw_message
+    deliveries = raw.metadata.num_delivered
+    log = _logger.bind(consumer=consumer.name, subject=raw.subject, delivery=deliveries)
+    try:
+        event = stored_event(raw)
+    except UndecodableEvent:
+        log.exception("event is unreadable")
+        await message.reject()
+        return
+    alive = asyncio.create_task(_stay_alive(message))
+    try:
+        await handle(event)
+    except Permanent as error:
+        log.warning("gave up", error=str(error))
+        await give_up(event, Failure(code=error.code, message=str(error)))
+        await message.reject()
+    except Rejected as error:
+        # The task has moved on without us: somebody else did this work.
+        log.info("nothing to do", reason=str(error))
+        await message.ack()
+    except Exception as error:  # whatever it was, the event must be tried again and not be lost
+        log.warning("will be tried again", error=repr(error), exc_info=error)
+        if deliveries >= consumer.max_deliver:
+            sentence = f"{error} (after {deliveries} attempts)"
+            await give_up(event, Failure(code="InternalError", message=sentence))
+            await message.reject()
+        else:
+            await message.nack(delay=retry_delay_s(deliveries))
+    else:
+        await message.ack()
+    finally:
+        alive.cancel()
+
+
+async def _stay_alive(message: NatsMessage) -> None:
+    while True:
+        await asyncio.sleep(IN_PROGRESS_INTERVAL_S)
+        await message.in_progress()

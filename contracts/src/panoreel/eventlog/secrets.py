@@ -1,0 +1,70 @@
+"""Parameters that may not appear in any event: sealed in a bucket for as long as a stage needs them."""
+
+from collections.abc import Sequence
+
+import nats.errors
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from nats.js.errors import NotFoundError
+from pydantic import BaseModel, ConfigDict, Field
+
+from panoreel.eventlog.errors import LogUnavailable, SecretsUnavailable
+from panoreel.eventlog.log import EventLog
+from panoreel.eventlog.topology import SECRETS
+
+
+class TaskSecrets(BaseModel):
+    """A task's parameters in full."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    record_url: str = Field(repr=False)
+    callback_url: str | None = Field(default=None, repr=False)
+
+
+class SecretStore:
+    """Sealed parameters by task. Of the Fernet `keys` the first seals and all unseal: keys can rotate."""
+
+    def __init__(self, log: EventLog, keys: Sequence[str]) -> None:
+        self._log = log
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
+
+    async def seal(self, task_id: str, secrets: TaskSecrets) -> None:
+        """Store a task's secrets. They are sealed before the task is created, so a leftover is overwritten.
+
+        Raises:
+            LogUnavailable: the bucket did not answer.
+        """
+        token = self._fernet.encrypt(secrets.model_dump_json().encode())
+        try:
+            bucket = await self._log.js.key_value(SECRETS)
+            await bucket.put(task_id, token)
+        except (nats.errors.Error, TimeoutError) as error:
+            raise LogUnavailable("the secrets bucket does not answer") from error
+
+    async def unseal(self, task_id: str) -> TaskSecrets:
+        """Read a task's secrets back.
+
+        Raises:
+            SecretsUnavailable: they were purged, or sealed with another key.
+            LogUnavailable: the bucket did not answer.
+        """
+        try:
+            bucket = await self._log.js.key_value(SECRETS)
+            entry = await bucket.get(task_id)
+            return TaskSecrets.model_validate_json(self._fernet.decrypt(entry.value or b""))
+        except (NotFoundError, InvalidToken) as error:
+            raise SecretsUnavailable(SecretsUnavailable.__doc__) from error
+        except (nats.errors.Error, TimeoutError) as error:
+            raise LogUnavailable("the secrets bucket does not answer") from error
+
+    async def purge(self, task_id: str) -> None:
+        """Forget a task's secrets; without error when there are none.
+
+        Raises:
+            LogUnavailable: the bucket did not answer.
+        """
+        try:
+            bucket = await self._log.js.key_value(SECRETS)
+            await bucket.purge(task_id)
+        except (nats.errors.Error, TimeoutError) as error:
+            raise LogUnavailable("the secrets bucket does not answer") from error

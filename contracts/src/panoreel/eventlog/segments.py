@@ -1,0 +1,46 @@
+"""The recording's manifest: sealed segments, announced exactly once."""
+
+from contextlib import aclosing
+
+import nats.errors
+from nats.js.errors import BadRequestError
+
+from panoreel.contracts import subjects
+from panoreel.contracts.media import Segment
+from panoreel.eventlog.connection import REQUEST_TIMEOUT_S
+from panoreel.eventlog.errors import LogUnavailable
+from panoreel.eventlog.log import EventLog
+from panoreel.eventlog.reading import scan
+from panoreel.eventlog.topology import SEGMENTS
+
+_WRONG_LAST_SEQUENCE = 10071
+
+
+async def announce(log: EventLog, segment: Segment) -> None:
+    """Tell where a sealed segment rests. Telling it again changes nothing.
+
+    Raises:
+        LogUnavailable: JetStream did not answer; announce it again.
+    """
+    try:
+        await log.js.publish(
+            subjects.of_segment(segment.task_id, segment.epoch, segment.index),
+            segment.model_dump_json().encode(),
+            timeout=REQUEST_TIMEOUT_S,
+            stream=SEGMENTS,
+            headers={"Nats-Expected-Last-Subject-Sequence": "0"},
+        )
+    except BadRequestError as error:
+        if error.err_code != _WRONG_LAST_SEQUENCE:
+            raise LogUnavailable(f"JetStream refused a segment: {error.description}") from error
+    except (nats.errors.Error, TimeoutError) as error:
+        raise LogUnavailable("JetStream does not acknowledge segments") from error
+
+
+async def manifest(log: EventLog, task_id: str) -> list[Segment]:
+    """All segments of a task that were announced so far, by epoch and index."""
+    segments: list[Segment] = []
+    async with aclosing(scan(log.js, SEGMENTS, subjects.of_task_segments(task_id), direct=False)) as batches:
+        async for batch in batches:
+            segments += [Segment.model_validate_json(message.data) for message in batch]
+    return sorted(segments, key=lambda segment: (segment.epoch, segment.index))

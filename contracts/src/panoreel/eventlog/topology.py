@@ -1,0 +1,198 @@
+"""The streams, consumers and buckets that the services rely on, as data.
+
+`apply` creates what is missing; `diff` tells where a server differs. Existing streams are never changed at
+start-up: that is an operator's decision.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    KeyValueConfig,
+    StorageType,
+    StreamConfig,
+)
+from nats.js.errors import NotFoundError
+
+from panoreel.contracts import events, subjects
+from panoreel.contracts.events import Event
+from panoreel.contracts.identifiers import Priority
+from panoreel.eventlog.connection import REQUEST_TIMEOUT_S, connected
+
+DAY_S: Final = 86_400
+
+TASKS: Final = "TASKS"
+SEGMENTS: Final = "SEGMENTS"
+DEAD: Final = "DEAD"
+LEASES: Final = "leases"
+SECRETS: Final = "secrets"
+
+LEASE_TTL_S: Final = 6.0
+"""How long a recorder may stay silent before its lease runs out."""
+
+ACK_WAIT_S: Final = 30.0
+"""How long a delivery may go without a sign of life before it is delivered again."""
+
+MAX_DELIVERIES: Final = 8
+"""How often a reaction is tried before its message counts as dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class DurableConsumer:
+    """A named position in `TASKS`, shared by the replicas of one service for one purpose."""
+
+    name: str
+    filters: tuple[str, ...]
+    max_deliver: int = MAX_DELIVERIES
+
+    def config(self) -> ConsumerConfig:
+        """The consumer as the server wants it."""
+        return ConsumerConfig(
+            name=self.name,
+            durable_name=self.name,
+            deliver_policy=DeliverPolicy.ALL,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=ACK_WAIT_S,
+            max_deliver=self.max_deliver,
+            filter_subjects=list(self.filters),
+        )
+
+
+def _reaction(name: str, *to: type[Event]) -> DurableConsumer:
+    return DurableConsumer(name, tuple(subjects.any_task(event) for event in to))
+
+
+TRANSCODER: Final = _reaction("transcoder-package", events.RecordingStopped)
+UPLOADER: Final = _reaction("uploader-ship", events.OutputsPackaged)
+NOTIFIER: Final = _reaction(
+    "notifier-tell",
+    events.OutputsUploaded,
+    events.RecordingFailed,
+    events.PackagingFailed,
+    events.UploadFailed,
+)
+# A waiting task may be offered for as long as no recorder has room: it is never dead.
+CLAIMS: Final = tuple(
+    DurableConsumer(
+        f"recorder-claim-{priority}",
+        (f"task.*.task_created.{priority}", f"task.*.recorder_lost.{priority}"),
+        max_deliver=-1,
+    )
+    for priority in Priority
+)
+CONSUMERS: Final = (*CLAIMS, TRANSCODER, UPLOADER, NOTIFIER)
+
+STREAMS: Final = (
+    StreamConfig(
+        name=TASKS,
+        description="Every transition of every task",
+        subjects=[subjects.ANY_TASK_EVENT],
+        max_age=30 * DAY_S,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.NEW,
+        duplicate_window=600,
+        deny_delete=True,
+        deny_purge=True,
+        allow_direct=True,
+        allow_atomic=True,
+    ),
+    StreamConfig(
+        name=SEGMENTS,
+        description="One message per sealed piece of media",
+        subjects=[subjects.ANY_SEGMENT],
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.NEW,
+        duplicate_window=600,
+        allow_direct=True,
+    ),
+    StreamConfig(
+        name=DEAD,
+        description="Advisories of events that a service could not handle",
+        subjects=[
+            f"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.{TASKS}.*",
+            f"$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.{TASKS}.*",
+        ],
+        max_age=90 * DAY_S,
+        storage=StorageType.FILE,
+        duplicate_window=120,
+    ),
+)
+
+BUCKETS: Final = (
+    KeyValueConfig(
+        bucket=LEASES,
+        description="Who records which task",
+        ttl=LEASE_TTL_S,
+        limit_marker_ttl=300,
+        storage=StorageType.FILE,
+        direct=True,
+    ),
+    KeyValueConfig(
+        bucket=SECRETS,
+        description="Sealed parameters of unfinished tasks",
+        storage=StorageType.FILE,
+        direct=True,
+    ),
+)
+
+
+async def apply(nats_url: str, *, replicas: int = 1) -> None:
+    """Create every stream, consumer and bucket that is not there; bring consumers up to date."""
+    async with connected(nats_url, "panoreel-topology") as client:
+        js = client.jetstream(timeout=REQUEST_TIMEOUT_S)
+        for stream in STREAMS:
+            if await _stream_config(js, stream.name) is None:
+                await js.add_stream(replace(stream, num_replicas=replicas))
+        for bucket in BUCKETS:
+            if await _stream_config(js, f"KV_{bucket.bucket}") is None:
+                await js.create_key_value(replace(bucket, replicas=replicas))
+        for consumer in CONSUMERS:
+            # Binding to a durable consumer ignores what the binder asks for, so it is kept up to date here.
+            await js.add_consumer(TASKS, consumer.config())
+
+
+async def diff(client: Client) -> list[str]:
+    """One line for each setting of the server that is not as declared here; empty when all is well."""
+    js = client.jetstream(timeout=REQUEST_TIMEOUT_S)
+    drift: list[str] = []
+    for stream in STREAMS:
+        found = await _stream_config(js, stream.name)
+        drift += _drift(f"stream {stream.name}", stream, found)
+    for bucket in BUCKETS:
+        found = await _stream_config(js, f"KV_{bucket.bucket}")
+        wanted = StreamConfig(max_age=bucket.ttl, storage=bucket.storage, allow_direct=bucket.direct)
+        drift += _drift(f"bucket {bucket.bucket}", wanted, found)
+    for consumer in CONSUMERS:
+        try:
+            actual = (await js.consumer_info(TASKS, consumer.name)).config
+        except NotFoundError:
+            actual = None
+        drift += _drift(f"consumer {consumer.name}", consumer.config(), actual)
+    return drift
+
+
+async def _stream_config(js: JetStreamContext, name: str | None) -> StreamConfig | None:
+    try:
+        return (await js.stream_info(name or "")).config
+    except NotFoundError:
+        return None
+
+
+def _drift(
+    what: str, wanted: StreamConfig | ConsumerConfig, found: StreamConfig | ConsumerConfig | None
+) -> Iterator[str]:
+    if found is None:
+        yield f"{what} is missing"
+        return
+    unset = type(wanted)()
+    for name, value in vars(wanted).items():
+        actual = getattr(found, name)
+        if value != getattr(unset, name) and value != actual:
+            yield f"{what}: {name} should be {value!r} but is {actual!r}"

@@ -1,0 +1,18 @@
+"""Settings that every service has; each adds its own. They come from `PANOREEL_…` variables."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """The part that all services share. Built once, in `main`, and passed down."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PANOREEL_", frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    nats_url: SecretStr = Field(description="nats://user:password@host:port")
+    ready_file: Path | None = Field(default=None, description="is created once the service works")
+    log_level: str = "INFO"
