@@ -85,9 +85,10 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event as the log holds it, at position `seq`."""
+    """An event as the log holds it, at position `seq`; `payload` is its JSON as it was written."""
 
     seq: int
     task_id: str
     envelope: Envelope
     event: Event
+    payload: bytes

@@ -1,11 +1,13 @@
 """The event log: the one way in which events are written, and the ways in which they are read."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 import nats.errors
 from nats.aio.client import Client
@@ -18,17 +20,19 @@ from panoreel.contracts.commands import Command, decide
 from panoreel.contracts.envelope import Cause, Envelope, StoredEvent
 from panoreel.contracts.events import Event
 from panoreel.contracts.task import Task, evolve
-from panoreel.contracts.upcasters import decode
+from panoreel.contracts.upcasters import UndecodableEvent, decode
 from panoreel.eventlog.connection import REQUEST_TIMEOUT_S, connected
 from panoreel.eventlog.errors import Conflict, Contention, LogUnavailable
-from panoreel.eventlog.reading import read, scan, sequence
+from panoreel.eventlog.reading import RETRY_S, read, scan, sequence
 from panoreel.eventlog.topology import TASKS
 
 DECISION_ATTEMPTS: Final = 5
-PUBLISH_ATTEMPTS: Final = 4
 
-_WRONG_LAST_SEQUENCE: Final = frozenset({10071, 10164})
-"""JetStream's error codes for an expectation that did not hold, alone and in a batch."""
+PATIENCE_S: Final = 15.0
+"""How long an append or a load may take in all: a cluster elects a new leader within about ten seconds."""
+
+_WRONG_LAST_SEQUENCE: Final = 10071
+"""JetStream's error code for an expectation that did not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,15 @@ class Outcome:
     task: Task
     seq: int
     appended: tuple[StoredEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogExtent:
+    """When the log was created, and the positions of its first and last event."""
+
+    created: datetime
+    first_seq: int
+    last_seq: int
 
 
 class EventLog:
@@ -73,12 +86,21 @@ class EventLog:
         raise Contention(f"task {task_id} kept changing")
 
     async def load(self, task_id: str, *, direct: bool = False) -> tuple[Task | None, int]:
-        """The task folded from the log, and its last position; `(None, 0)` when there is no such task."""
+        """The task folded from the log, and its last position; `(None, 0)` when there is no such task.
+
+        Raises:
+            LogUnavailable: JetStream did not answer.
+            UndecodableEvent: this version of the software cannot read the task's history.
+        """
         task: Task | None = None
         seq = 0
-        async for stored in self.history(task_id, direct=direct):
-            task = evolve(task, task_id, stored.event, stored.envelope.time)
-            seq = stored.seq
+        try:
+            async with asyncio.timeout(PATIENCE_S), aclosing(self.history(task_id, direct=direct)) as history:
+                async for stored in history:
+                    task = evolve(task, task_id, stored.event, stored.envelope.time)
+                    seq = stored.seq
+        except TimeoutError as error:
+            raise LogUnavailable("JetStream does not answer") from error
         return task, seq
 
     async def history(self, task_id: str, *, direct: bool = False) -> AsyncGenerator[StoredEvent]:
@@ -95,11 +117,24 @@ class EventLog:
                 for message in batch:
                     yield stored_event(message)
 
-    async def read_all(self, after: int) -> AsyncGenerator[list[Msg]]:
-        """Every task's messages above position `after`, in order and in batches, without end."""
+    async def read_all(self, after: int) -> AsyncGenerator[list[StoredEvent]]:
+        """Every task's events above position `after`, in order and in batches, without end."""
         async with aclosing(read(self.js, TASKS, subjects.ANY_TASK_EVENT, after)) as batches:
             async for batch in batches:
-                yield batch
+                yield [stored_event(message) for message in batch]
+
+    async def extent(self) -> LogExtent:
+        """The log's creation time and bounds.
+
+        Raises:
+            LogUnavailable: JetStream did not answer.
+        """
+        try:
+            info = await self.js.stream_info(TASKS)
+        except (nats.errors.Error, TimeoutError) as error:
+            raise LogUnavailable("JetStream does not answer") from error
+        assert info.created is not None
+        return LogExtent(info.created, info.state.first_seq, info.state.last_seq)
 
     async def append(
         self, task_id: str, events: Sequence[Event], expected_seq: int, cause: Cause
@@ -124,8 +159,10 @@ class EventLog:
         last_seq = await self._publish(task_id, messages, envelopes[0], expected_seq)
         first_seq = last_seq - len(events) + 1
         return tuple(
-            StoredEvent(first_seq + offset, task_id, envelope, event)
-            for offset, (event, envelope) in enumerate(zip(events, envelopes, strict=True))
+            StoredEvent(first_seq + offset, task_id, envelope, event, payload)
+            for offset, (event, envelope, (_, payload, _)) in enumerate(
+                zip(events, envelopes, messages, strict=True)
+            )
         )
 
     async def _publish(
@@ -137,23 +174,26 @@ class EventLog:
     ) -> int:
         """Publish until it is certain whether the messages are stored; their last position.
 
-        After a lost acknowledgement one server answers a repeat with a conflict and a cluster with
-        "duplicate", so neither is trusted: what decides is whether our first event follows the expected one.
+        After a lost acknowledgement one server answers a repeat with a conflict, a cluster with "duplicate",
+        and either may call a batch's ids duplicates; a cluster may also still be storing what was sent first.
+        None of these answers is trusted: what decides is which event follows the expected one.
         """
-        for _ in range(PUBLISH_ATTEMPTS):
-            try:
-                return await self._request(messages)
-            except APIError as error:
-                if error.err_code not in _WRONG_LAST_SEQUENCE:
-                    raise LogUnavailable(f"JetStream refused an event: {error.description}") from error
-                stored = await self._stored_after(task_id, expected_seq, first)
-                if stored is None:
-                    raise Conflict(f"task {task_id} is past position {expected_seq}") from error
-            except (nats.errors.Error, TimeoutError):
-                stored = await self._stored_after(task_id, expected_seq, first)
-            if stored is not None:
-                return stored + len(messages) - 1
-        raise LogUnavailable("JetStream does not acknowledge events")
+        cause: Exception = TimeoutError()
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    try:
+                        return await self._request(messages)
+                    except (nats.errors.Error, TimeoutError) as error:
+                        cause = error
+                    found = await self._next_after(task_id, expected_seq)
+                    if found and found[1] == first.id:
+                        return found[0] + len(messages) - 1
+                    if found or (isinstance(cause, APIError) and cause.err_code == _WRONG_LAST_SEQUENCE):
+                        raise Conflict(f"task {task_id} is not at position {expected_seq}") from cause
+                    await asyncio.sleep(RETRY_S)
+        except TimeoutError:
+            raise LogUnavailable(f"JetStream does not acknowledge events: {cause!r}") from cause
 
     async def _request(self, messages: list[tuple[str, bytes, dict[str, str]]]) -> int:
         """Publish one message plainly, several as an atomic batch (NATS ADR-50); the last one's position."""
@@ -172,15 +212,18 @@ class EventLog:
                 raise APIError.from_error(parsed["error"])
         return int(json.loads(answer)["seq"])
 
-    async def _stored_after(self, task_id: str, seq: int, first: Envelope) -> int | None:
-        """The position of `first` if it is the task's next event after `seq`, asked of the leader."""
-        try:
-            found = await self.js.get_msg(TASKS, seq + 1, subject=subjects.of_task(task_id), next=True)
-        except NotFoundError:
-            return None
-        except (nats.errors.Error, TimeoutError) as error:
-            raise LogUnavailable("JetStream does not answer") from error
-        return found.seq if Envelope.from_headers(found.headers).id == first.id else None
+    async def _next_after(self, task_id: str, seq: int) -> tuple[int, UUID] | None:
+        """Position and id of the task's first event above `seq`, if there is one, asked of the leader."""
+        while True:
+            try:
+                found = await self.js.get_msg(TASKS, seq + 1, subject=subjects.of_task(task_id), next=True)
+            except NotFoundError:
+                return None
+            except (nats.errors.Error, TimeoutError):
+                await asyncio.sleep(RETRY_S)
+            else:
+                assert found.seq is not None
+                return found.seq, Envelope.from_headers(found.headers).id
 
 
 def _expectation(task_id: str, seq: int) -> dict[str, str]:
@@ -198,8 +241,14 @@ def stored_event(message: Msg) -> StoredEvent:
         UndecodableEvent: this version of the software cannot read it.
     """
     envelope = Envelope.from_headers(message.headers)
-    event = decode(envelope.type, envelope.version, json.loads(message.data))
-    return StoredEvent(sequence(message), subjects.task_id_of(message.subject), envelope, event)
+    try:
+        data = json.loads(message.data)
+    except ValueError as error:
+        raise UndecodableEvent(f"{envelope.type} is not JSON: {error}") from error
+    event = decode(envelope.type, envelope.version, data)
+    return StoredEvent(
+        sequence(message), subjects.task_id_of(message.subject), envelope, event, message.data
+    )
 
 
 @asynccontextmanager

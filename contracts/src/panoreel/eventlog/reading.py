@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Final
 
 import nats.errors
@@ -11,11 +11,20 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
-IDLE_S: Final = 10.0
-"""After this much silence the subscription is made anew, in case it was lost unnoticed."""
+HEARTBEAT_S: Final = 1.0
+"""How often the server shows that a reader's consumer lives: it is made anew after two to four silent ones."""
 
-RETRY_S: Final = 0.5
+IDLE_S: Final = 60.0
+"""After this long without a message the subscription is made anew, in case it was lost unnoticed."""
+
+ABANDONED_S: Final = 5.0
+"""How long the server keeps the consumer of a reader that has gone."""
+
+RETRY_S: Final = 0.25
 BATCH: Final = 500
+
+_STREAM_NOT_FOUND: Final = 10059
+"""JetStream's error code, whose status is the same as that of a message that is not found."""
 
 
 async def read(js: JetStreamContext, stream: str, subject: str, after: int) -> AsyncGenerator[list[Msg]]:
@@ -26,7 +35,8 @@ async def read(js: JetStreamContext, stream: str, subject: str, after: int) -> A
             config = ConsumerConfig(
                 deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
                 opt_start_seq=position + 1,
-                inactive_threshold=30,
+                idle_heartbeat=HEARTBEAT_S,
+                inactive_threshold=ABANDONED_S,
             )
             subscription = await js.subscribe(subject, stream=stream, ordered_consumer=True, config=config)
         except (nats.errors.Error, TimeoutError):
@@ -52,19 +62,30 @@ async def scan(
     js: JetStreamContext, stream: str, subject: str, *, direct: bool = True
 ) -> AsyncGenerator[list[Msg]]:
     """Every message of `subject` up to the newest there is now. `direct` may ask a replica that lags."""
-    try:
-        newest = await js.get_msg(stream, subject=subject, direct=direct)
-    except NotFoundError:
+    newest = await _newest(js, stream, subject, direct=direct)
+    if not newest:
         return
-    assert newest.seq is not None
-    batches = read(js, stream, subject, after=0)
-    try:
+    async with aclosing(read(js, stream, subject, after=0)) as batches:
         async for batch in batches:
-            yield [message for message in batch if sequence(message) <= newest.seq]
-            if sequence(batch[-1]) >= newest.seq:
+            yield [message for message in batch if sequence(message) <= newest]
+            if sequence(batch[-1]) >= newest:
                 return
-    finally:
-        await batches.aclose()
+
+
+async def _newest(js: JetStreamContext, stream: str, subject: str, *, direct: bool) -> int:
+    """The position of the subject's last message; 0 when there is none."""
+    while True:
+        try:
+            found = await js.get_msg(stream, subject=subject, direct=direct)
+        except NotFoundError as error:
+            if error.err_code == _STREAM_NOT_FOUND:
+                raise
+            return 0
+        except (nats.errors.Error, TimeoutError):
+            await asyncio.sleep(RETRY_S)
+        else:
+            assert found.seq is not None
+            return found.seq
 
 
 def sequence(message: Msg) -> int:

@@ -1,0 +1,118 @@
+"""A blob store in a directory that recorder, transcoder and uploader share."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from panoreel.blobs.errors import BlobNotFound, BlobsUnavailable
+from panoreel.blobs.keys import check_key, check_prefix
+
+_IDENTITY: Final = ".panoreel-blobs"
+
+
+class DirectoryBlobs:
+    """Blobs as files below `root`. `OSError` tells of a full or failing file system."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def check(self) -> str:
+        """Make sure that the directory is there and writable; its identity, alike for all who share it.
+
+        Raises:
+            BlobsUnavailable: it is not, and why.
+        """
+        if not self._root.is_dir():
+            raise BlobsUnavailable(f"the blob directory {self._root} does not exist or is not a directory")
+        identity = self._root / _IDENTITY
+        candidate = _partial(identity)
+        try:
+            candidate.write_text(uuid4().hex)
+            try:
+                # A link, unlike a file that is written in place, is never seen empty by another service.
+                identity.hardlink_to(candidate)
+            except FileExistsError:
+                pass
+            finally:
+                candidate.unlink()
+            return identity.read_text()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise BlobsUnavailable(f"the blob directory {self._root} is not usable: {reason}") from error
+
+    def put(self, source: Path, key: str) -> None:
+        """Store a copy of `source`: durable once this returns, never seen in part, replacing what was there.
+
+        The partial copy lies beside its target, so that whatever a crash leaves goes with the task's blobs.
+        """
+        target = self._path(key)
+        self._make_directory(target.parent)
+        partial = _partial(target)
+        try:
+            with source.open("rb") as reader, partial.open("xb") as writer:
+                shutil.copyfileobj(reader, writer, length=1 << 20)
+                writer.flush()
+                os.fsync(writer.fileno())
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+        _sync_directory(target.parent)
+
+    def get(self, key: str) -> Path:
+        """The blob's own file, to be read only; it lasts as long as the blob.
+
+        Raises:
+            BlobNotFound: there is none.
+        """
+        path = self._path(key)
+        if not path.is_file():
+            raise BlobNotFound(f"there is no blob {key}")
+        return path
+
+    def size(self, key: str) -> int:
+        """The blob's length in bytes.
+
+        Raises:
+            BlobNotFound: there is none.
+        """
+        return self.get(key).stat().st_size
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such a blob."""
+        return self._path(key).is_file()
+
+    def delete(self, key: str) -> None:
+        """Remove one blob; without error when there is none."""
+        self._path(key).unlink(missing_ok=True)
+
+    def delete_prefix(self, prefix: str) -> None:
+        """Remove every blob whose key begins with `prefix`, which ends in a slash."""
+        try:
+            shutil.rmtree(self._root / check_prefix(prefix))
+        except FileNotFoundError:
+            # Nothing was there, or somebody else is removing it at the same time and will come to its end.
+            pass
+
+    def _path(self, key: str) -> Path:
+        return self._root / check_key(key)
+
+    def _make_directory(self, directory: Path) -> None:
+        """Create `directory` durably: a synced file in a directory entry that is lost would be lost too."""
+        missing = [level for level in (directory, *directory.parents) if not level.exists()]
+        directory.mkdir(parents=True, exist_ok=True)
+        for level in missing:
+            _sync_directory(level.parent)
+
+
+def _partial(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{uuid4().hex}.partial")
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,72 @@
+"""What dispatch does: it answers the action API, and projects the event log into Postgres."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from panoreel.dispatch.actions import Actions
+from panoreel.dispatch.api import create_api
+from panoreel.dispatch.database import connect, migrate
+from panoreel.dispatch.projection import Projection
+from panoreel.dispatch.projector import Projector
+from panoreel.dispatch.readmodel import ReadModel
+from panoreel.dispatch.settings import DispatchSettings
+from panoreel.eventlog.log import open_log
+from panoreel.eventlog.secrets import SecretStore
+
+
+async def work(settings: DispatchSettings, ready: Callable[[], None]) -> None:
+    """Bring the schema up to date, then project and answer until cancelled."""
+    dsn = settings.postgres_dsn.get_secret_value()
+    async with connect(dsn) as engine, open_log(settings.nats_url.get_secret_value(), "dispatch") as log:
+        await migrate(engine)
+        projector = Projector(log, engine)
+        projection = Projection(dsn)
+        secrets = SecretStore(log, [key.get_secret_value() for key in settings.secret_keys])
+        actions = Actions(log, ReadModel(engine), projection, secrets)
+        server = ApiServer(
+            uvicorn.Config(
+                create_api(actions, projector),
+                host=settings.host,
+                port=settings.port,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+            ),
+            ready,
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(projector.run())
+            group.create_task(projection.listen())
+            group.create_task(server.serve_until_cancelled())
+
+
+class ApiServer(uvicorn.Server):
+    """uvicorn inside a service that handles signals itself."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave SIGTERM and SIGINT to the service."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    async def serve_until_cancelled(self) -> None:
+        """Serve; when cancelled, finish the requests that are under way."""
+        serving = asyncio.create_task(self.serve())
+        try:
+            await asyncio.shield(serving)
+        finally:
+            self.should_exit = True
+            await serving

@@ -1,0 +1,47 @@
+"""What a starting recorder does about recordings that an earlier run of it left behind.
+
+A child dies with its service, so whatever this recorder still owns in the log is lost: its sealed segments
+are announced, and the task is offered again.
+"""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import structlog
+
+from panoreel.contracts.commands import ReportLost
+from panoreel.eventlog.segments import manifest
+from panoreel.recorder.recorder import Recorder
+from panoreel.recorder.segments import sealed
+
+_logger = structlog.get_logger()
+
+
+async def recover(recorder: Recorder) -> None:
+    """Announce every sealed segment in the spool, and give back the tasks that they belong to."""
+    spool, run = recorder.settings.spool_dir, recorder.settings.run_dir
+    for leftover in await asyncio.to_thread(_made, run):
+        await asyncio.to_thread(shutil.rmtree, leftover, ignore_errors=True)
+    for directory in await asyncio.to_thread(_made, spool):
+        await _recover_task(recorder, directory)
+
+
+def _made(directory: Path) -> list[Path]:
+    directory.mkdir(parents=True, exist_ok=True)
+    return sorted(directory.iterdir())
+
+
+async def _recover_task(recorder: Recorder, spool: Path) -> None:
+    task_id = spool.name
+    for epoch in await asyncio.to_thread(_made, spool):
+        for path, media in await asyncio.to_thread(sealed, epoch):
+            await recorder.publish(task_id, path, media)
+    task, _ = await recorder.log.load(task_id)
+    if task and task.recorder_id == recorder.id:
+        announced = await manifest(recorder.log, task_id)
+        last_index = max((s.index for s in announced if s.epoch == task.epoch), default=None)
+        reason = "the recorder died and was started again"
+        await recorder.report(task_id, ReportLost(task.epoch, last_index, reason))
+        _logger.warning("gave back a recording", task_id=task_id, epoch=task.epoch, last_index=last_index)
+    await asyncio.to_thread(shutil.rmtree, spool)

@@ -1,0 +1,207 @@
+"""One claimed task, from the claim to its last event: the child's reports become segments and events.
+
+The child is never kept waiting for broker or blob store. What it reports goes through an outbox, in order,
+and the outbox waits as long as it must.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Self
+
+import structlog
+
+from panoreel.contracts import commands, events
+from panoreel.contracts.commands import FailRecording, RecorderReport, Rejected, ReportLost, ReportStopped
+from panoreel.contracts.envelope import StoredEvent
+from panoreel.contracts.events import Failure
+from panoreel.contracts.task import Task
+from panoreel.eventlog.errors import SecretsUnavailable
+from panoreel.eventlog.leases import Lease
+from panoreel.recorder import protocol
+from panoreel.recorder.child_process import ChildProcess
+from panoreel.recorder.protocol import Failed, RecordingOrder, Stopped
+from panoreel.recorder.recorder import Recorder
+from panoreel.recorder.segments import sealed
+
+SEAL_S: Final = 10.0
+"""How long a child may take to seal its last segment when the service shuts down."""
+
+RETRY_PAUSE_S: Final = 0.5
+MAX_RETRY_PAUSE_S: Final = 5.0
+
+_logger = structlog.get_logger()
+
+
+class Session:
+    """A recording that this recorder owns."""
+
+    def __init__(self, recorder: Recorder, task: Task, seq: int) -> None:
+        self._recorder = recorder
+        self._task = task
+        self._seq = seq
+        self._spool = recorder.spool(task.task_id) / str(task.epoch)
+        self._outbox: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+        self._last_index: int | None = None
+        self._end: Stopped | Failed | None = None
+        self._owner = True
+        self._shut_down = False
+        self._log = _logger.bind(task_id=task.task_id, epoch=task.epoch)
+
+    @classmethod
+    async def claim(cls, recorder: Recorder, offered: StoredEvent) -> Self | None:
+        """Take the task; None when it needs no recorder any more.
+
+        Raises:
+            LogUnavailable, Contention: the log did not take the claim; nothing is owned.
+        """
+        task_id = offered.task_id
+        # Before the claim: a recorder that dies right after it finds the directory, and so what it owns.
+        recorder.spool(task_id).mkdir(parents=True, exist_ok=True)
+        claim = commands.Claim(recorder.id)
+        try:
+            outcome = await recorder.log.execute(task_id, claim, recorder.cause(str(offered.envelope.id)))
+        except Rejected:
+            with suppress(OSError):
+                recorder.spool(task_id).rmdir()
+            return None
+        return cls(recorder, outcome.task, outcome.seq)
+
+    async def run(self) -> None:
+        """Record until the task is stopped, fails, or is lost."""
+        lease = Lease(self._recorder.log, self._task.task_id, self._recorder.id, self._task.epoch)
+        run = Path(tempfile.mkdtemp(dir=self._recorder.settings.run_dir))
+        self._spool.mkdir(exist_ok=True)
+        try:
+            async with asyncio.TaskGroup() as group:
+                keeping = [group.create_task(lease.keep()), group.create_task(self._send())]
+                await self._record(run, group)
+                if self._owner:
+                    await self._hand_over()
+                for task in keeping:
+                    task.cancel()
+            await lease.release()
+        finally:
+            await asyncio.to_thread(shutil.rmtree, run, ignore_errors=True)
+
+    async def _record(self, run: Path, group: asyncio.TaskGroup) -> None:
+        order = await self._order(run)
+        if order is None:
+            return
+        try:
+            child = await ChildProcess.start(order)
+        except OSError as error:
+            self._end = Failed(code="InternalError", message=f"no process: {error}", permanent=False)
+            return
+        following = group.create_task(self._follow(child))
+        try:
+            await self._listen(child)
+        except asyncio.CancelledError:
+            self._shut_down = True
+            child.stop()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SEAL_S):
+                    await self._listen(child)
+        finally:
+            following.cancel()
+            child.kill()
+            self._log.info("child ended", exit_code=await child.exited())
+
+    async def _order(self, run: Path) -> RecordingOrder | None:
+        """What the child is to do; None when there is nothing to do, and then `_end` says why."""
+        task = self._task
+        started = task.start_time or datetime.now(UTC)
+        remaining_s = task.max_duration_s - (datetime.now(UTC) - started).total_seconds()
+        if remaining_s <= 0:
+            self._queue(commands.Stop("duration_limit"))
+            self._end = Stopped(frames=0, duration_s=0)
+            return None
+        try:
+            secrets = await self._recorder.secrets.unseal(task.task_id)
+        except SecretsUnavailable as error:
+            self._end = Failed(code="InternalError", message=str(error), permanent=True)
+            return None
+        return RecordingOrder(
+            task_id=task.task_id,
+            epoch=task.epoch,
+            record_url=secrets.record_url,
+            encoder=task.encoder,
+            remaining_s=remaining_s,
+            spool=self._spool,
+            run=run,
+            user=self._recorder.settings.user,
+        )
+
+    async def _listen(self, child: ChildProcess) -> None:
+        epoch = self._task.epoch
+        async with aclosing(child.reports()) as reports:
+            async for report in reports:
+                match report:
+                    case protocol.Started():
+                        self._queue(commands.ReportStarted(epoch, report.wall_time))
+                    case protocol.SegmentSealed():
+                        self._queue_segment(report)
+                    case protocol.LimitReached():
+                        self._queue(commands.Stop("duration_limit"))
+                    case Stopped() | Failed():
+                        self._end = report
+
+    async def _follow(self, child: ChildProcess) -> None:
+        async with aclosing(self._recorder.log.follow(self._task.task_id, self._seq)) as history:
+            async for stored in history:
+                match stored.event:
+                    case events.StopRequested():
+                        child.stop()
+                    case events.RecorderLost(epoch=self._task.epoch):
+                        self._abandon(child)
+                    case events.RecordingClaimed() as claimed if claimed.epoch > self._task.epoch:
+                        self._abandon(child)
+
+    def _abandon(self, child: ChildProcess) -> None:
+        self._log.warning("another recorder owns this task now")
+        self._owner = False
+        child.kill()
+
+    def _queue(self, command: commands.Command) -> None:
+        self._outbox.put_nowait(lambda: self._recorder.report(self._task.task_id, command))
+
+    def _queue_segment(self, report: protocol.SegmentSealed) -> None:
+        self._last_index = report.media.index
+        self._outbox.put_nowait(lambda: self._recorder.publish(self._task.task_id, report.path, report.media))
+
+    async def _send(self) -> None:
+        while True:
+            send = await self._outbox.get()
+            await send()
+            self._outbox.task_done()
+
+    async def _hand_over(self) -> None:
+        """Announce what is left, tell how it ended, and clear the spool."""
+        await self._outbox.join()
+        for path, media in await asyncio.to_thread(sealed, self._spool):
+            # Sealed, but the child died before it could say so.
+            await self._recorder.publish(self._task.task_id, path, media)
+            self._last_index = media.index
+        outcome = self._outcome()
+        if isinstance(outcome, ReportLost):
+            await asyncio.sleep(min(self._task.retry_num * RETRY_PAUSE_S, MAX_RETRY_PAUSE_S))
+        await self._recorder.report(self._task.task_id, outcome)
+        await asyncio.to_thread(shutil.rmtree, self._recorder.spool(self._task.task_id))
+
+    def _outcome(self) -> RecorderReport:
+        epoch, last_index = self._task.epoch, self._last_index
+        match self._end:
+            case _ if self._shut_down:
+                return ReportLost(epoch, last_index, "the recorder was shut down")
+            case Stopped() as stopped:
+                return ReportStopped(epoch, last_index, stopped.frames)
+            case Failed(permanent=True) as failed:
+                return FailRecording(epoch, last_index, Failure(code=failed.code, message=failed.message))
+            case Failed() as failed:
+                return ReportLost(epoch, last_index, failed.message)
+            case None:
+                return ReportLost(epoch, last_index, "the recording process died")

@@ -1,0 +1,73 @@
+"""What the recorder does: it first gives back what an earlier run left, then claims tasks while it has room.
+
+Each claimed task is recorded by a child process of its own; a `Session` looks after it.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from panoreel.blobs.directory import DirectoryBlobs
+from panoreel.eventlog.claims import ClaimQueue
+from panoreel.eventlog.errors import Contention, LogUnavailable
+from panoreel.eventlog.log import open_log
+from panoreel.eventlog.secrets import SecretStore
+from panoreel.recorder.recorder import Recorder
+from panoreel.recorder.recovery import recover
+from panoreel.recorder.session import Session
+from panoreel.recorder.settings import RecorderSettings
+
+DECLINE_S = 1.0
+
+_logger = structlog.get_logger()
+
+
+async def work(settings: RecorderSettings, ready: Callable[[], None]) -> None:
+    """Record until cancelled."""
+    blobs = DirectoryBlobs(settings.blobs_dir)
+    await asyncio.to_thread(blobs.check)
+    async with open_log(settings.nats_url.get_secret_value(), f"recorder {settings.recorder_id}") as log:
+        secrets = SecretStore(log, [key.get_secret_value() for key in settings.secret_keys])
+        recorder = Recorder(settings, log, blobs, secrets)
+        await recover(recorder)
+        queue = await ClaimQueue.open(log)
+        ready()
+        async with asyncio.TaskGroup() as sessions:
+            await _claim_while_there_is_room(recorder, queue, sessions)
+
+
+async def _claim_while_there_is_room(
+    recorder: Recorder, queue: ClaimQueue, sessions: asyncio.TaskGroup
+) -> None:
+    room = asyncio.Semaphore(recorder.settings.max_recordings)
+    while True:
+        await room.acquire()
+        session = await _claim(recorder, queue)
+        if session is None:
+            room.release()
+        else:
+            running = sessions.create_task(_run(session))
+            running.add_done_callback(lambda _: room.release())
+
+
+async def _run(session: Session) -> None:
+    try:
+        await session.run()
+    except Exception:  # one recording's failure must not touch the others; the spool keeps its media
+        _logger.exception("a session failed")
+
+
+async def _claim(recorder: Recorder, queue: ClaimQueue) -> Session | None:
+    """Take the next task that waits; None when there is none, or another recorder was faster."""
+    offer = await queue.next()
+    if offer is None:
+        return None
+    try:
+        session = await Session.claim(recorder, offer.event)
+    except (LogUnavailable, Contention) as error:
+        _logger.warning("not claimed", task_id=offer.event.task_id, error=str(error))
+        await offer.decline(DECLINE_S)
+        return None
+    await offer.accept()
+    return session
