@@ -33,6 +33,7 @@ def decode(event_type: str, version: int, data: dict[str, Any]) -> Event:
     for step in range(version, model.version):
         data = UPCASTERS[event_type, step](data)
     try:
-        return model.model_validate(data)
+        # Not even a nested value that gained a field may stop an older reader.
+        return model.model_validate(data, extra="ignore")
     except ValidationError as error:
         raise UndecodableEvent(f"{event_type} version {version} does not fit: {error}") from error

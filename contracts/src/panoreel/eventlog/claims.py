@@ -4,20 +4,25 @@ FastStream pulls whether or not there is room; a recorder with no room must leav
 consumers are pulled by hand, one task at a time (ADR 0002).
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
 import nats.errors
+import structlog
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from panoreel.contracts.envelope import StoredEvent
+from panoreel.contracts.upcasters import UndecodableEvent
 from panoreel.eventlog.log import EventLog, stored_event
 from panoreel.eventlog.topology import CLAIMS, TASKS
 
 LINGER_S: Final = 1.0
 GLANCE_S: Final = 0.05
+
+_logger = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,15 @@ class ClaimQueue:
         for subscription, patience_s in zip(self._subscriptions, (GLANCE_S, LINGER_S, GLANCE_S), strict=True):
             try:
                 [message] = await subscription.fetch(1, timeout=patience_s)
-            except (nats.errors.TimeoutError, TimeoutError):
+            except TimeoutError:
                 continue
-            return Offer(stored_event(message), message)
+            except nats.errors.Error as error:
+                _logger.warning("waiting tasks cannot be asked for", error=repr(error))
+                await asyncio.sleep(LINGER_S)
+                return None
+            try:
+                return Offer(stored_event(message), message)
+            except UndecodableEvent:
+                _logger.exception("event is unreadable", subject=message.subject)
+                await message.term()
         return None

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-import nats
 import nats.errors
 import structlog
 from nats.aio.client import Client
@@ -27,12 +26,14 @@ async def connected(nats_url: str, name: str) -> AsyncIterator[Client]:
             _logger.warning("nats error", error=repr(error))
 
     async def lost() -> None:
-        _logger.warning("nats connection lost")
+        if not client.is_closed:
+            _logger.warning("nats connection lost")
 
     async def back() -> None:
         _logger.info("nats connection restored")
 
-    client = await nats.connect(
+    client = Client()
+    await client.connect(
         nats_url,
         name=name,
         error_cb=report,

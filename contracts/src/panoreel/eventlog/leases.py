@@ -45,9 +45,11 @@ class Lease:
             self._revision = await bucket.put(self._task_id, self._value)
 
     async def release(self) -> None:
-        """Let others see that nobody records the task any more."""
+        """Let others see that nobody records the task any more; a lease that others took is left to them."""
+        if not self._revision:
+            return
         try:
             bucket = await self._log.js.key_value(LEASES)
-            await bucket.delete(self._task_id)
+            await bucket.delete(self._task_id, last=self._revision)
         except (nats.errors.Error, TimeoutError) as error:
             _logger.warning("lease not released, it will run out", task_id=self._task_id, error=repr(error))

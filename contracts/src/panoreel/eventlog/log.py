@@ -246,9 +246,7 @@ def stored_event(message: Msg) -> StoredEvent:
     except ValueError as error:
         raise UndecodableEvent(f"{envelope.type} is not JSON: {error}") from error
     event = decode(envelope.type, envelope.version, data)
-    return StoredEvent(
-        sequence(message), subjects.task_id_of(message.subject), envelope, event, message.data
-    )
+    return StoredEvent(sequence(message), subjects.task_id_of(message.subject), envelope, event, message.data)
 
 
 @asynccontextmanager

@@ -7,9 +7,10 @@ terminates the delivery, whose advisory lands in the stream `DEAD`.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
+import nats.errors
 import structlog
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
@@ -25,7 +26,6 @@ from panoreel.eventlog.errors import Permanent
 from panoreel.eventlog.log import stored_event
 from panoreel.eventlog.topology import TASKS, DurableConsumer
 
-IN_PROGRESS_INTERVAL_S: Final = 10.0
 GRACEFUL_STOP_S: Final = 15.0
 
 Handle = Callable[[StoredEvent], Awaitable[None]]
@@ -82,32 +82,49 @@ async def _settle(message: NatsMessage, consumer: DurableConsumer, handle: Handl
         log.exception("event is unreadable")
         await message.reject()
         return
-    alive = asyncio.create_task(_stay_alive(message))
+    alive = asyncio.create_task(_stay_alive(message, consumer.ack_wait_s / 3))
     try:
-        await handle(event)
-    except Permanent as error:
-        log.warning("gave up", error=str(error))
-        await give_up(event, Failure(code=error.code, message=str(error)))
-        await message.reject()
+        failure = await _attempt(event, deliveries, consumer.max_deliver, handle)
+        if failure is None:
+            await message.ack()
+        else:
+            log.warning("gave up", error=failure.message)
+            await give_up(event, failure)
+            await message.reject()
     except Rejected as error:
         # The task has moved on without us: somebody else did this work.
         log.info("nothing to do", reason=str(error))
         await message.ack()
     except Exception as error:  # whatever it was, the event must be tried again and not be lost
         log.warning("will be tried again", error=repr(error), exc_info=error)
-        if deliveries >= consumer.max_deliver:
-            sentence = f"{error} (after {deliveries} attempts)"
-            await give_up(event, Failure(code="InternalError", message=sentence))
-            await message.reject()
-        else:
-            await message.nack(delay=retry_delay_s(deliveries))
-    else:
-        await message.ack()
+        await message.nack(delay=retry_delay_s(deliveries))
+    except asyncio.CancelledError:
+        # Shutdown: another replica may start at once, instead of when the acknowledgement time is over.
+        await asyncio.shield(message.nack())
+        raise
     finally:
         alive.cancel()
 
 
-async def _stay_alive(message: NatsMessage) -> None:
+async def _attempt(event: StoredEvent, deliveries: int, attempts: int, handle: Handle) -> Failure | None:
+    """Handle the event; what to give it up with, if that is what is left to do."""
+    if deliveries > attempts:
+        return Failure(code="InternalError", message=f"no success in {attempts} attempts")
+    try:
+        await handle(event)
+    except Rejected:
+        raise
+    except Permanent as error:
+        return Failure(code=error.code, message=str(error))
+    except Exception as error:
+        if deliveries < attempts:
+            raise
+        return Failure(code="InternalError", message=f"{error} (after {deliveries} attempts)")
+    return None
+
+
+async def _stay_alive(message: NatsMessage, interval_s: float) -> None:
     while True:
-        await asyncio.sleep(IN_PROGRESS_INTERVAL_S)
-        await message.in_progress()
+        await asyncio.sleep(interval_s)
+        with suppress(nats.errors.Error):
+            await message.in_progress()

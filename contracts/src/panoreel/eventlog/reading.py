@@ -11,8 +11,10 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
+from panoreel.eventlog.errors import LogUnavailable
+
 HEARTBEAT_S: Final = 1.0
-"""How often the server shows that a reader's consumer lives: it is made anew after two to four silent ones."""
+"""How often the server shows that a reader's consumer lives; two to four missed ones make it anew."""
 
 IDLE_S: Final = 60.0
 """After this long without a message the subscription is made anew, in case it was lost unnoticed."""
@@ -79,7 +81,7 @@ async def _newest(js: JetStreamContext, stream: str, subject: str, *, direct: bo
             found = await js.get_msg(stream, subject=subject, direct=direct)
         except NotFoundError as error:
             if error.err_code == _STREAM_NOT_FOUND:
-                raise
+                raise LogUnavailable(f"there is no stream {stream}") from error
             return 0
         except (nats.errors.Error, TimeoutError):
             await asyncio.sleep(RETRY_S)

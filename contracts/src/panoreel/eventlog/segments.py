@@ -1,5 +1,6 @@
 """The recording's manifest: sealed segments, announced exactly once."""
 
+import asyncio
 from contextlib import aclosing
 
 import nats.errors
@@ -9,7 +10,7 @@ from panoreel.contracts import subjects
 from panoreel.contracts.media import Segment
 from panoreel.eventlog.connection import REQUEST_TIMEOUT_S
 from panoreel.eventlog.errors import LogUnavailable
-from panoreel.eventlog.log import EventLog
+from panoreel.eventlog.log import PATIENCE_S, EventLog
 from panoreel.eventlog.reading import scan
 from panoreel.eventlog.topology import SEGMENTS
 
@@ -38,9 +39,17 @@ async def announce(log: EventLog, segment: Segment) -> None:
 
 
 async def manifest(log: EventLog, task_id: str) -> list[Segment]:
-    """All segments of a task that were announced so far, by epoch and index."""
+    """All segments of a task that were announced so far, by epoch and index.
+
+    Raises:
+        LogUnavailable: JetStream did not answer.
+    """
     segments: list[Segment] = []
-    async with aclosing(scan(log.js, SEGMENTS, subjects.of_task_segments(task_id), direct=False)) as batches:
-        async for batch in batches:
-            segments += [Segment.model_validate_json(message.data) for message in batch]
+    found = scan(log.js, SEGMENTS, subjects.of_task_segments(task_id), direct=False)
+    try:
+        async with asyncio.timeout(PATIENCE_S), aclosing(found) as batches:
+            async for batch in batches:
+                segments += [Segment.model_validate_json(message.data, extra="ignore") for message in batch]
+    except TimeoutError as error:
+        raise LogUnavailable("JetStream does not answer") from error
     return sorted(segments, key=lambda segment: (segment.epoch, segment.index))

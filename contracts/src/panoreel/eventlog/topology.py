@@ -41,16 +41,23 @@ ACK_WAIT_S: Final = 30.0
 """How long a delivery may go without a sign of life before it is delivered again."""
 
 MAX_DELIVERIES: Final = 8
-"""How often a reaction is tried before its message counts as dead."""
+"""How often a reaction is tried before it is given up."""
+
+SPARE_DELIVERIES: Final = 8
+"""How often giving up is tried, when that fails or the attempts took the process with them."""
 
 
 @dataclass(frozen=True, slots=True)
 class DurableConsumer:
-    """A named position in `TASKS`, shared by the replicas of one service for one purpose."""
+    """A named position in `TASKS`, shared by the replicas of one service for one purpose.
+
+    `max_deliver` is how often an event is tried, -1 for ever; `ack_wait_s` how long one try may be silent.
+    """
 
     name: str
     filters: tuple[str, ...]
     max_deliver: int = MAX_DELIVERIES
+    ack_wait_s: float = ACK_WAIT_S
 
     def config(self) -> ConsumerConfig:
         """The consumer as the server wants it."""
@@ -59,8 +66,8 @@ class DurableConsumer:
             durable_name=self.name,
             deliver_policy=DeliverPolicy.ALL,
             ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=ACK_WAIT_S,
-            max_deliver=self.max_deliver,
+            ack_wait=self.ack_wait_s,
+            max_deliver=-1 if self.max_deliver < 0 else self.max_deliver + SPARE_DELIVERIES,
             filter_subjects=list(self.filters),
         )
 

@@ -10,7 +10,7 @@ class ServiceSettings(BaseSettings):
     """The part that all services share. Built once, in `main`, and passed down."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PANOREEL_", frozen=True, extra="forbid", hide_input_in_errors=True
+        env_prefix="PANOREEL_", frozen=True, extra="forbid", hide_input_in_errors=True, env_ignore_empty=True
     )
 
     nats_url: SecretStr = Field(description="nats://user:password@host:port")

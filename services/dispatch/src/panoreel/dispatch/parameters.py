@@ -34,6 +34,10 @@ def _not_yet(value: object) -> object:
     return None
 
 
+def _empty_is_unset(value: object) -> object:
+    return None if value == "" else value
+
+
 HttpUrl = Annotated[str, Field(max_length=8192), AfterValidator(check_http_url)]
 NotYet = Annotated[None, BeforeValidator(_not_yet)]
 
@@ -75,7 +79,7 @@ class StartParameters(_Parameters):
     RecordURL: HttpUrl
     Width: Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=MAX_SIDE)] = 0
     Height: Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=MAX_SIDE)] = 0
-    CallbackURL: HttpUrl | None = None
+    CallbackURL: Annotated[HttpUrl | None, BeforeValidator(_empty_is_unset)] = None
     MaxDurationLimit: Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=MAX_DURATION_S)] = 0
     StorageType: Literal["cfs"] = "cfs"
     Output: OutputParameters = OutputParameters()

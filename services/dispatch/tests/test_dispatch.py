@@ -1,0 +1,273 @@
+"""Dispatch as a process: the API over HTTP, with a real event log and a real database."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from cryptography.fernet import Fernet
+
+from panoreel.contracts import commands
+from panoreel.contracts.envelope import Cause
+from panoreel.contracts.events import OutputsPackaged, OutputsUploaded
+from panoreel.dispatch.audit import audit
+from panoreel.dispatch.database import connect
+from panoreel.eventlog.log import EventLog, open_log
+from panoreel.eventlog.secrets import SecretStore
+from tests.servers.nats import NatsServer, free_ports
+
+URL = "http://127.0.0.1:1/class?token=hunter2#part"
+
+
+@dataclass
+class Dispatch:
+    """A running dispatch."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    dsn: str
+    key: str
+    log: Path
+
+    def act(self, action: str, **data: Any) -> dict[str, Any]:
+        answer = httpx.post(f"{self.url}/record", json={"Action": action, "Data": data})
+        assert answer.status_code == 200
+        body: dict[str, Any] = answer.json()
+        assert answer.headers["X-Api-RequestId"] == body.pop("RequestID")
+        return body
+
+    def start(self, **data: Any) -> str:
+        task_id: str = self.act("Start", RecordURL=URL, **data)["TaskID"]
+        return task_id
+
+
+def run_dispatch(nats_url: str, dsn: str, directory: Path, key: str) -> Dispatch:
+    port = free_ports(1)[0]
+    ready = directory / "ready"
+    log = directory / "dispatch.log"
+    environment = {
+        "PANOREEL_NATS_URL": nats_url,
+        "PANOREEL_POSTGRES_DSN": dsn,
+        "PANOREEL_SECRET_KEYS": json.dumps([key]),
+        "PANOREEL_PORT": str(port),
+        "PANOREEL_READY_FILE": str(ready),
+    }
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "panoreel.dispatch"],
+            env=os.environ | environment,
+            stderr=output,
+        )
+    deadline = time.monotonic() + 20
+    while not ready.exists():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
+    return Dispatch(process, f"http://127.0.0.1:{port}", dsn, key, log)
+
+
+@pytest.fixture
+def dispatch(own_nats_server: NatsServer, postgres_dsn: str, tmp_path: Path) -> Iterator[Dispatch]:
+    running = run_dispatch(own_nats_server.url, postgres_dsn, tmp_path, Fernet.generate_key().decode())
+    yield running
+    running.process.terminate()
+    assert running.process.wait(10) == 0
+    assert "Traceback" not in running.log.read_text()
+
+
+async def finish(log: EventLog, task_id: str) -> None:
+    cause = Cause("test")
+    await log.execute(task_id, commands.ReportPackaged(OutputsPackaged(outputs=())), cause)
+    await log.execute(task_id, commands.ReportUploaded(OutputsUploaded(videos=())), cause)
+
+
+def test_a_task_is_created_described_and_stopped(dispatch: Dispatch) -> None:
+    task_id = dispatch.start()
+    described = dispatch.act("Describe", TaskID=task_id)
+    assert described.pop("CreateTime") == pytest.approx(time.time(), abs=5)
+    assert described == {"TaskID": task_id, "Status": "normal", "StorageType": "cfs"}
+
+    assert dispatch.act("Stop", TaskID=task_id) == {"TaskID": task_id}
+    described = dispatch.act("Describe", TaskID=task_id)
+    assert described["Status"] == "transcode", "nobody had claimed it, so it ends without media"
+    assert described["CancelTime"] == described["StopTime"]
+    assert dispatch.act("Stop", TaskID=task_id) == {"TaskID": task_id}, "again, without effect"
+
+    history = httpx.get(f"{dispatch.url}/tasks/{task_id}/events").json()["Events"]
+    assert [event["Type"] for event in history] == ["task_created", "stop_requested", "recording_stopped"]
+    assert [event["Seq"] for event in history] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("action", "data", "sentence"),
+    [
+        ("Start", {}, "RecordURL missing"),
+        ("Start", {"RecordURL": URL, "Width": 3000}, "Width must be in range [0, 2560]"),
+        (
+            "Start",
+            {"RecordURL": URL, "Output": {"Cos": {"TargetDir": "../x"}}},
+            "Output.Cos.TargetDir must not contain",
+        ),
+        ("Stop", {}, "TaskID missing"),
+        ("Stop", {"TaskID": "none"}, "invalid task id, task not found"),
+        ("Describe", {"TaskID": "none"}, "invalid task id, task not found"),
+        ("Dance", {}, "unknown action 'Dance'; Action must be one of Start, Stop"),
+    ],
+)
+def test_a_mistake_is_answered(
+    shared_dispatch: Dispatch, action: str, data: dict[str, Any], sentence: str
+) -> None:
+    answer = shared_dispatch.act(action, **data)
+    assert answer["ErrorCode"] == "InvalidParam"
+    assert answer["ErrorMessage"].startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b"{}", b'{"Action": "Stop"}', b'{"Action": 1, "Data": {}}']
+)
+def test_a_body_that_is_no_request(shared_dispatch: Dispatch, body: bytes) -> None:
+    answer = httpx.post(f"{shared_dispatch.url}/", content=body)
+    assert answer.status_code == 200
+    assert answer.json()["ErrorCode"] == "InvalidParam"
+
+
+def test_an_unknown_task_has_no_events(shared_dispatch: Dispatch) -> None:
+    assert httpx.get(f"{shared_dispatch.url}/tasks/none/events").status_code == 404
+
+
+@pytest.fixture(scope="module")
+def shared_dispatch(
+    nats_server: NatsServer, postgres_server: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Dispatch]:
+    postgres_server.execute("CREATE DATABASE shared_dispatch")
+    directory = tmp_path_factory.mktemp("dispatch")
+    dsn = postgres_server.dsn("shared_dispatch")
+    running = run_dispatch(nats_server.url, dsn, directory, Fernet.generate_key().decode())
+    yield running
+    running.process.terminate()
+    assert running.process.wait(10) == 0
+
+
+async def test_secrets_are_sealed_and_appear_nowhere(dispatch: Dispatch, own_nats_server: NatsServer) -> None:
+    task_id = dispatch.start(CallbackURL="http://user:hunter2@127.0.0.1:1/done?key=hunter2")
+    async with open_log(own_nats_server.url, "test") as log:
+        secrets = await SecretStore(log, [dispatch.key]).unseal(task_id)
+        assert secrets.record_url == URL
+        assert secrets.callback_url == "http://user:hunter2@127.0.0.1:1/done?key=hunter2"
+        payloads = [stored.payload async for stored in log.history(task_id)]
+    history = httpx.get(f"{dispatch.url}/tasks/{task_id}/events").text
+    connection = await asyncpg.connect(dispatch.dsn)
+    rows = str(await connection.fetch("SELECT * FROM tasks")) + str(
+        await connection.fetch("SELECT * FROM events")
+    )
+    await connection.close()
+    for shown in (b"".join(payloads).decode(), history, rows, dispatch.log.read_text()):
+        assert "hunter2" not in shown
+    assert "http://127.0.0.1:1/class" in history
+
+
+async def test_log_archive_and_read_model_agree(dispatch: Dispatch, own_nats_server: NatsServer) -> None:
+    task_ids = [dispatch.start() for _ in range(20)]
+    for task_id in task_ids[::2]:
+        dispatch.act("Stop", TaskID=task_id)
+    async with open_log(own_nats_server.url, "test") as log, connect(dispatch.dsn) as engine:
+        for task_id in task_ids[::4]:
+            await finish(log, task_id)
+        assert await until_empty(lambda: audit(engine, log)) == []
+        connection = await asyncpg.connect(dispatch.dsn)
+        await connection.execute("UPDATE tasks SET status = status, state = state || '{\"retry_num\": 7}'")
+        await connection.execute("DELETE FROM events WHERE seq = (SELECT max(seq) FROM events)")
+        await connection.close()
+        findings = await audit(engine, log)
+    assert len([f for f in findings if "not what its events add up to" in f]) >= 19
+    assert len([f for f in findings if "events are not the log's" in f]) == 1
+
+
+async def until_empty(question: Any) -> list[str]:
+    """The projection is at most moments behind what did not come through dispatch."""
+    findings: list[str] = ["not asked"]
+    for _ in range(50):
+        findings = await question()
+        if not findings:
+            break
+        await asyncio.sleep(0.1)
+    return findings
+
+
+def test_a_restart_goes_on_where_it_was(
+    dispatch: Dispatch, own_nats_server: NatsServer, tmp_path: Path
+) -> None:
+    before = dispatch.start()
+    dispatch.process.kill()
+    dispatch.process.wait()
+    (tmp_path / "ready").unlink()
+    again = run_dispatch(own_nats_server.url, dispatch.dsn, tmp_path, dispatch.key)
+    try:
+        after = again.start()
+        assert again.act("Describe", TaskID=before)["Status"] == "normal"
+        assert again.act("Describe", TaskID=after)["Status"] == "normal"
+        assert httpx.get(f"{again.url}/healthz").json() == {"status": "ok"}
+    finally:
+        dispatch.process = again.process
+
+
+def test_a_broker_outage_is_told_and_survived(dispatch: Dispatch, own_nats_server: NatsServer) -> None:
+    task_id = dispatch.start()
+    own_nats_server.kill()
+    answer = httpx.post(
+        f"{dispatch.url}/record", json={"Action": "Stop", "Data": {"TaskID": task_id}}, timeout=60
+    ).json()
+    assert answer["ErrorCode"] == "InternalError"
+    own_nats_server.start()
+    deadline = time.monotonic() + 20
+    while "ErrorCode" in dispatch.act("Stop", TaskID=task_id):
+        assert time.monotonic() < deadline
+    assert dispatch.act("Describe", TaskID=task_id)["Status"] == "transcode"
+    assert answer["RequestID"] in dispatch.log.read_text()
+    dispatch.log.write_text("")  # what it says about the outage has a traceback, and should
+
+
+def test_a_log_that_is_not_the_same_stops_the_projection(
+    own_nats_server: NatsServer, nats_server: NatsServer, postgres_dsn: str, tmp_path: Path
+) -> None:
+    key = Fernet.generate_key().decode()
+    running = run_dispatch(own_nats_server.url, postgres_dsn, tmp_path, key)
+    running.start()
+    running.process.terminate()
+    running.process.wait(10)
+    other = run_dispatch(nats_server.url, postgres_dsn, tmp_path, key)
+    try:
+        health = None
+        for _ in range(50):
+            health = httpx.get(f"{other.url}/healthz")
+            if health.status_code == 503:
+                break
+            time.sleep(0.1)
+        assert health is not None
+        assert "was created anew" in health.json()["projection"]
+    finally:
+        other.process.terminate()
+        other.process.wait(10)
+
+
+def test_only_loopback_is_bound(nats_server: NatsServer, postgres_dsn: str) -> None:
+    environment = {
+        "PANOREEL_NATS_URL": nats_server.url,
+        "PANOREEL_POSTGRES_DSN": postgres_dsn,
+        "PANOREEL_SECRET_KEYS": json.dumps([Fernet.generate_key().decode()]),
+        "PANOREEL_HOST": "0.0.0.0",
+    }
+    command = [sys.executable, "-m", "panoreel.dispatch"]
+    result = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=20)
+    assert result.returncode == 2
+    assert "PANOREEL_HOST" in result.stderr
+    assert "loopback only" in result.stderr
