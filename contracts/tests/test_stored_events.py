@@ -1,4 +1,4 @@
-"""What was stored once stays readable: golden payloads, of every version there ever was, are never changed."""
+"""What was stored once stays readable: golden payloads of every version there ever was only get more."""
 
 import json
 from dataclasses import replace

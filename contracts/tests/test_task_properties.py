@@ -1,4 +1,4 @@
-"""Whatever happens, in whatever order: a task's status never goes back, and nothing but a refusal is raised."""
+"""Whatever happens, in whatever order: a task's status never goes back, and only refusals are raised."""
 
 from datetime import datetime, timedelta
 
@@ -147,11 +147,10 @@ def test_any_command_upon_any_state_is_decided_or_refused(history: list[Event], 
     task = folded(CREATED, *history)
     try:
         following = decide(task, command)
-    except Rejected as refusal:
-        assert str(refusal)
-    else:
-        for event in following:
-            check_step(task, task := evolve(task, TASK_ID, event, BEGIN))
+    except Rejected:
+        following = ()
+    for event in following:
+        check_step(task, task := evolve(task, TASK_ID, event, BEGIN))
 
 
 @given(st.lists(orders, max_size=25), orders)

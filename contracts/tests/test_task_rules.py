@@ -166,9 +166,9 @@ def test_command_is_refused(
 
 
 def test_refusals_speak_the_words_that_clients_know() -> None:
-    with pytest.raises(commands.TaskNotFound, match="^invalid task id, task not found$"):
+    with pytest.raises(commands.TaskNotFound, match=r"^invalid task id, task not found$"):
         decide(None, STOP)
-    with pytest.raises(commands.InvalidStatus, match="^can't pause a task in status finished$"):
+    with pytest.raises(commands.InvalidStatus, match=r"^can't pause a task in status finished$"):
         decide(folded(*FINISHED), commands.Pause())
 
 

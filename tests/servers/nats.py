@@ -15,6 +15,7 @@ from pathlib import Path
 import nats
 import nats.errors
 import pytest
+from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
 from panoreel.eventlog import topology
@@ -102,6 +103,15 @@ class NatsCluster:
         [found] = [node for node in self.nodes if node.name == name]
         return found
 
+    async def healed(self) -> None:
+        """Wait until every stream is on all three nodes again, up to date."""
+        async with asyncio.timeout(2 * START_TIMEOUT_S):
+            client = await nats.connect(self.url)
+            js = client.jetstream(timeout=1)
+            while not await _current(js):
+                await asyncio.sleep(0.1)
+            await client.close()
+
 
 @contextmanager
 def running_server(directory: Path) -> Iterator[NatsServer]:
@@ -126,6 +136,20 @@ def running_cluster(directory: Path) -> Iterator[NatsCluster]:
         _apply_topology(cluster.url, replicas=3)
         yield cluster
     shutil.rmtree(directory)
+
+
+async def _current(js: JetStreamContext) -> bool:
+    try:
+        streams = await js.streams_info()
+    except (nats.errors.Error, TimeoutError):
+        return False
+    clusters = [stream.cluster for stream in streams]
+    return all(
+        cluster
+        and cluster.leader
+        and all(peer.current and not peer.offline for peer in cluster.replicas or [])
+        for cluster in clusters
+    )
 
 
 def free_ports(count: int) -> list[int]:

@@ -23,7 +23,9 @@ assert _SPEC.origin
 # Only the binaries are wanted: importing the package registers clean-up hooks and warns.
 BINARIES = Path(_SPEC.origin).parent / "pginstall" / "bin"
 # Postgres refuses to run as root. In a user namespace it is somebody else, and still reads our files.
-AS_NOBODY = ["unshare", "--user", "--map-user=65534", "--map-group=65534"] if os.geteuid() == 0 else []
+AS_NOBODY: list[str | Path] = (
+    ["unshare", "--user", "--map-user=65534", "--map-group=65534"] if os.geteuid() == 0 else []
+)
 
 
 class PostgresServer:
@@ -33,7 +35,7 @@ class PostgresServer:
         self._data = directory / "data"
         self._log = directory / "postgres.log"
         self._port = free_ports(1)[0]
-        options = ["-D", self._data, "-U", "postgres", "--auth=trust", "--no-sync"]
+        options: list[str | Path] = ["-D", self._data, "-U", "postgres", "--auth=trust", "--no-sync"]
         subprocess.run([*AS_NOBODY, BINARIES / "initdb", *options], check=True, stdout=subprocess.DEVNULL)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -43,7 +45,18 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        options = ["-D", self._data, "-h", "127.0.0.1", "-p", str(self._port), "-k", "", "-c", "fsync=off"]
+        options: list[str | Path] = [
+            "-D",
+            self._data,
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self._port),
+            "-k",
+            "",
+            "-c",
+            "fsync=off",
+        ]
         # It must not outlive a test run that is killed.
         command = ["setpriv", "--pdeathsig", "QUIT", *AS_NOBODY, BINARIES / "postgres", *options]
         with self._log.open("ab") as log:

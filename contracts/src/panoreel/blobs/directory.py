@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -43,7 +44,7 @@ class DirectoryBlobs:
             raise BlobsUnavailable(f"the blob directory {self._root} is not usable: {reason}") from error
 
     def put(self, source: Path, key: str) -> None:
-        """Store a copy of `source`: durable once this returns, never seen in part, replacing what was there.
+        """Store a copy of `source`, durable and complete once this returns, replacing what was there.
 
         The partial copy lies beside its target, so that whatever a crash leaves goes with the task's blobs.
         """
@@ -89,11 +90,9 @@ class DirectoryBlobs:
 
     def delete_prefix(self, prefix: str) -> None:
         """Remove every blob whose key begins with `prefix`, which ends in a slash."""
-        try:
+        # Nothing may be there, or somebody else is removing it at the same time and comes to its end.
+        with suppress(FileNotFoundError):
             shutil.rmtree(self._root / check_prefix(prefix))
-        except FileNotFoundError:
-            # Nothing was there, or somebody else is removing it at the same time and will come to its end.
-            pass
 
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)

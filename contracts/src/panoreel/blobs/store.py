@@ -15,7 +15,7 @@ class Blobs(Protocol):
         """
 
     def put(self, source: Path, key: str) -> None:
-        """Store a copy of `source`: durable once this returns, never seen in part, replacing what was there."""
+        """Store a copy of `source`, durable and complete once this returns, replacing what was there."""
 
     def get(self, key: str) -> Path:
         """A local file with the blob's content, to be read only; it lasts as long as the blob.

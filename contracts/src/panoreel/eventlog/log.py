@@ -28,6 +28,9 @@ from panoreel.eventlog.topology import TASKS
 
 DECISION_ATTEMPTS: Final = 5
 
+FIRST_RETRY_S: Final = 0.01
+"""The first pause before an append is repeated; each further one is twice as long, up to `RETRY_S`."""
+
 PATIENCE_S: Final = 15.0
 """How long an append or a load may take in all: a cluster elects a new leader within about ten seconds."""
 
@@ -73,7 +76,7 @@ class EventLog:
         for attempt in range(DECISION_ATTEMPTS):
             # A new task has no history, and the expectation proves it.
             if attempt or not isinstance(command, commands.Create):
-                task, seq = await self.load(task_id, direct=attempt == 0)
+                task, seq = await self.load(task_id)
             events = decide(task, command)
             try:
                 appended = await self.append(task_id, events, seq, cause) if events else ()
@@ -85,7 +88,7 @@ class EventLog:
             return Outcome(task, appended[-1].seq if appended else seq, appended)
         raise Contention(f"task {task_id} kept changing")
 
-    async def load(self, task_id: str, *, direct: bool = False) -> tuple[Task | None, int]:
+    async def load(self, task_id: str) -> tuple[Task | None, int]:
         """The task folded from the log, and its last position; `(None, 0)` when there is no such task.
 
         Raises:
@@ -95,7 +98,7 @@ class EventLog:
         task: Task | None = None
         seq = 0
         try:
-            async with asyncio.timeout(PATIENCE_S), aclosing(self.history(task_id, direct=direct)) as history:
+            async with asyncio.timeout(PATIENCE_S), aclosing(self.history(task_id)) as history:
                 async for stored in history:
                     task = evolve(task, task_id, stored.event, stored.envelope.time)
                     seq = stored.seq
@@ -103,9 +106,9 @@ class EventLog:
             raise LogUnavailable("JetStream does not answer") from error
         return task, seq
 
-    async def history(self, task_id: str, *, direct: bool = False) -> AsyncGenerator[StoredEvent]:
-        """All events of a task so far. `direct` may miss the newest ones on a lagging replica."""
-        async with aclosing(scan(self.js, TASKS, subjects.of_task(task_id), direct=direct)) as batches:
+    async def history(self, task_id: str) -> AsyncGenerator[StoredEvent]:
+        """All events of a task so far."""
+        async with aclosing(scan(self.js, TASKS, subjects.of_task(task_id))) as batches:
             async for batch in batches:
                 for message in batch:
                     yield stored_event(message)
@@ -179,6 +182,7 @@ class EventLog:
         None of these answers is trusted: what decides is which event follows the expected one.
         """
         cause: Exception = TimeoutError()
+        pause_s = FIRST_RETRY_S
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while True:
@@ -191,7 +195,8 @@ class EventLog:
                         return found[0] + len(messages) - 1
                     if found or (isinstance(cause, APIError) and cause.err_code == _WRONG_LAST_SEQUENCE):
                         raise Conflict(f"task {task_id} is not at position {expected_seq}") from cause
-                    await asyncio.sleep(RETRY_S)
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(2 * pause_s, RETRY_S)
         except TimeoutError:
             raise LogUnavailable(f"JetStream does not acknowledge events: {cause!r}") from cause
 

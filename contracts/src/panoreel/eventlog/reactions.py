@@ -28,6 +28,9 @@ from panoreel.eventlog.topology import TASKS, DurableConsumer
 
 GRACEFUL_STOP_S: Final = 15.0
 
+PULL_S: Final = 2.0
+"""How long one request for the next event stands; a server that restarts forgets it."""
+
 Handle = Callable[[StoredEvent], Awaitable[None]]
 GiveUp = Callable[[StoredEvent, Failure], Awaitable[None]]
 
@@ -63,7 +66,7 @@ async def reacting(
         durable=consumer.name,
         config=ConsumerConfig(filter_subjects=list(consumer.filters)),
         # One at a time: messages that wait in a client's queue use up their acknowledgement time there.
-        pull_sub=PullSub(batch_size=1, timeout=5.0),
+        pull_sub=PullSub(batch_size=1, timeout=PULL_S),
     )(react)
     await broker.start()
     try:

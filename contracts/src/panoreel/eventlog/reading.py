@@ -60,11 +60,9 @@ async def read(js: JetStreamContext, stream: str, subject: str, after: int) -> A
                 await subscription.unsubscribe()
 
 
-async def scan(
-    js: JetStreamContext, stream: str, subject: str, *, direct: bool = True
-) -> AsyncGenerator[list[Msg]]:
-    """Every message of `subject` up to the newest there is now. `direct` may ask a replica that lags."""
-    newest = await _newest(js, stream, subject, direct=direct)
+async def scan(js: JetStreamContext, stream: str, subject: str) -> AsyncGenerator[list[Msg]]:
+    """Every message of `subject` up to the newest there is now."""
+    newest = await _newest(js, stream, subject)
     if not newest:
         return
     async with aclosing(read(js, stream, subject, after=0)) as batches:
@@ -74,11 +72,11 @@ async def scan(
                 return
 
 
-async def _newest(js: JetStreamContext, stream: str, subject: str, *, direct: bool) -> int:
-    """The position of the subject's last message; 0 when there is none."""
+async def _newest(js: JetStreamContext, stream: str, subject: str) -> int:
+    """The position of the subject's last message, asked of the leader; 0 when there is none."""
     while True:
         try:
-            found = await js.get_msg(stream, subject=subject, direct=direct)
+            found = await js.get_msg(stream, subject=subject)
         except NotFoundError as error:
             if error.err_code == _STREAM_NOT_FOUND:
                 raise LogUnavailable(f"there is no stream {stream}") from error

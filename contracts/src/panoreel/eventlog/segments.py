@@ -45,7 +45,7 @@ async def manifest(log: EventLog, task_id: str) -> list[Segment]:
         LogUnavailable: JetStream did not answer.
     """
     segments: list[Segment] = []
-    found = scan(log.js, SEGMENTS, subjects.of_task_segments(task_id), direct=False)
+    found = scan(log.js, SEGMENTS, subjects.of_task_segments(task_id))
     try:
         async with asyncio.timeout(PATIENCE_S), aclosing(found) as batches:
             async for batch in batches:

@@ -132,6 +132,7 @@ STREAMS: Final = (
     ),
 )
 
+# Without direct reads: a replica that lags would have a new task's secrets missing.
 BUCKETS: Final = (
     KeyValueConfig(
         bucket=LEASES,
@@ -139,13 +140,11 @@ BUCKETS: Final = (
         ttl=LEASE_TTL_S,
         limit_marker_ttl=300,
         storage=StorageType.FILE,
-        direct=True,
     ),
     KeyValueConfig(
         bucket=SECRETS,
         description="Sealed parameters of unfinished tasks",
         storage=StorageType.FILE,
-        direct=True,
     ),
 )
 
@@ -174,7 +173,7 @@ async def diff(client: Client) -> list[str]:
         drift += _drift(f"stream {stream.name}", stream, found)
     for bucket in BUCKETS:
         found = await _stream_config(js, f"KV_{bucket.bucket}")
-        wanted = StreamConfig(max_age=bucket.ttl, storage=bucket.storage, allow_direct=bucket.direct)
+        wanted = StreamConfig(max_age=bucket.ttl, storage=bucket.storage)
         drift += _drift(f"bucket {bucket.bucket}", wanted, found)
     for consumer in CONSUMERS:
         try:

@@ -72,9 +72,7 @@ class Failed(Frozen):
     permanent: bool
 
 
-Report = Annotated[
-    Started | SegmentSealed | LimitReached | Stopped | Failed, Field(discriminator="report")
-]
+Report = Annotated[Started | SegmentSealed | LimitReached | Stopped | Failed, Field(discriminator="report")]
 Command = Stop
 
 report_adapter: TypeAdapter[Report] = TypeAdapter(Report)

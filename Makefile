@@ -1,0 +1,57 @@
+# The recipes that people and continuous integration share. `make setup` is part of each that needs it.
+
+UV := $(shell command -v uv || echo .tools/bin/uv)
+BIN := .venv/bin
+# Import packages and distributions, by the layout: <member>/src/panoreel/<package>, <member>/pyproject.toml.
+IMPORTS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard contracts/src/panoreel/*/py.typed services/*/src/panoreel/*/py.typed deploy/local/src/panoreel/*/py.typed)))))
+SERVICES := $(notdir $(patsubst %/,%,$(dir $(wildcard services/*/pyproject.toml))))
+
+export URL OUT
+export UV_PYTHON_DOWNLOADS := never
+# The system's certificates, as for git and apt.
+export UV_SYSTEM_CERTS := 1
+unexport VIRTUAL_ENV
+
+.PHONY: setup record up test soak check check-alone fmt clean
+
+setup: ## install what is missing: system packages, uv, the Python packages of uv.lock
+	@deploy/local/setup.sh
+
+record: setup ## record a page: URL= (the demo page if empty) SECONDS= WIDTH= HEIGHT= OUT=
+	@$(BIN)/panoreel record $${URL:+"$$URL"} $${OUT:+--out "$$OUT"} \
+		$(if $(SECONDS),--seconds $(SECONDS)) $(if $(WIDTH),--width $(WIDTH)) $(if $(HEIGHT),--height $(HEIGHT))
+
+up: setup ## run the whole stack until Ctrl-C
+	@$(BIN)/panoreel up
+
+test: setup
+	$(BIN)/pytest -m "not soak"
+
+soak: setup ## the long rows of the tests, in full
+	$(BIN)/pytest -m soak
+
+check: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy $(IMPORTS:%=-p panoreel.%)
+	$(BIN)/lint-imports
+	$(UV) lock --check --offline
+	@$(MAKE) --no-print-directory check-alone
+
+check-alone: ## install each distribution alone and import it
+	@set -e; env=$$(mktemp -d); trap 'rm -rf "$$env"' EXIT; \
+	for name in contracts $(SERVICES) local; do \
+		module=$$([ $$name = contracts ] && echo contracts.events || echo $$name.main); \
+		echo "panoreel-$$name alone: import panoreel.$$module"; \
+		UV_PROJECT_ENVIRONMENT=$$env $(UV) sync --quiet --frozen --no-dev --no-editable \
+			--python "$(CURDIR)/$(BIN)/python" --package panoreel-$$name; \
+		(cd "$$env" && bin/python -c "import panoreel.$$module"); \
+	done
+
+fmt: setup
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+clean: ## remove what make and the tools have made; recordings and data directories stay
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .artifacts
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,96 @@
+"""How a caller may name the place of a result."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panoreel.contracts.events import OutputRequest
+from panoreel.contracts.names import MAX_KEY_BYTES, check, object_key
+
+
+@pytest.mark.parametrize(
+    ("target_dir", "target_name", "key"),
+    [
+        (None, None, "task-1/1620982203000.mp4"),
+        ("", "", "task-1/1620982203000.mp4"),
+        ("/", "  ", "task-1/1620982203000.mp4"),
+        ("11234/", "x.mp4", "11234/x.mp4"),
+        ("11234/", "record-file-name.mp4", "11234/record-file-name.mp4"),
+        ("/a//b/", "x", "a/b/x.mp4"),
+        ("a", "x.MP4", "a/x.mp4"),
+        ("a", "x.mp4.mp4", "a/x.mp4.mp4"),
+        ("a", "x.m3u8", "a/x.m3u8.mp4"),
+        ("a", ".mp4", "a/.mp4.mp4"),
+        ("a", "b/x", "a/b/x.mp4"),
+        ("录制", "a b%20*", "录制/a b%20*.mp4"),
+        ("...", "..x", ".../..x.mp4"),
+    ],
+)
+def test_key(target_dir: str | None, target_name: str | None, key: str) -> None:
+    output = OutputRequest(target_dir=target_dir, target_name=target_name)
+    assert object_key(output, "task-1", "1620982203000") == key
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("target_dir", "../x"),
+        ("target_dir", "a/./b"),
+        ("target_dir", "a\\b"),
+        ("target_dir", "a\nb"),
+        ("target_name", ".."),
+        ("target_name", "x/../../y"),
+        ("target_name", "\x18"),
+        ("target_name", "\ud800"),
+        ("target_name", "x" * 850),
+        ("target_dir", "录" * 280),
+        ("bucket", "With-Capitals"),
+        ("bucket", "under_score"),
+        ("bucket", "-a"),
+        ("bucket", "a" * 64),
+        ("region", "ap.shanghai"),
+        ("region", "evil.example/"),
+        ("domain", "host/path"),
+        ("domain", "ftp://host"),
+        ("domain", "user@host"),
+        ("domain", "host?x"),
+        ("domain", "a b"),
+    ],
+)
+def test_a_refusal_names_the_field(field: str, value: str) -> None:
+    name = "".join(part.capitalize() for part in field.split("_"))
+    with pytest.raises(ValueError, match=name):
+        check(OutputRequest(**{field: value}), "task-1")
+
+
+@pytest.mark.parametrize("domain", ["abc.xxx.com", "https://abc.xxx.com/", "http://abc.xxx.com:8080"])
+def test_domains(domain: str) -> None:
+    check(OutputRequest(domain=domain, bucket="webrecord-1234589", region="ap-chengdu"), "task-1")
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_every_key_is_one_that_a_store_takes(target_dir: str, target_name: str) -> None:
+    output = OutputRequest(target_dir=target_dir, target_name=target_name)
+    try:
+        key = object_key(output, "task-1", "0")
+    except ValueError:
+        return
+    parts = key.split("/")
+    assert all(part not in ("", ".", "..") for part in parts)
+    assert len(parts) >= 2
+    assert key.endswith(".mp4")
+    assert len(key.encode()) <= MAX_KEY_BYTES
+    assert not any(ord(character) < 0x20 or character == "\\" for character in key)
+
+
+@given(st.lists(st.text(alphabet="abc.-_", min_size=1, max_size=5), min_size=1, max_size=3))
+def test_slashes_and_extension_make_no_difference(parts: list[str]) -> None:
+    plain = OutputRequest(target_dir="/".join(parts), target_name="x")
+    decorated = OutputRequest(target_dir="//" + "//".join(parts) + "/", target_name="/x.mp4")
+    try:
+        key = object_key(plain, "task-1", "0")
+    except ValueError:
+        with pytest.raises(ValueError):
+            object_key(decorated, "task-1", "0")
+    else:
+        assert object_key(decorated, "task-1", "0") == key

@@ -1,0 +1,123 @@
+"""Reading: in order, from any position, nothing missing and nothing twice, whatever happens to the server."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import timedelta
+
+import pytest
+
+from contracts.tests.examples import BEGIN, CAUSE, CREATED
+from panoreel.contracts import commands, events
+from panoreel.contracts.envelope import StoredEvent
+from panoreel.contracts.upcasters import UndecodableEvent
+from panoreel.eventlog.errors import LogUnavailable
+from panoreel.eventlog.log import EventLog, open_log
+from panoreel.eventlog.reading import BATCH, scan
+from tests.servers.nats import NatsCluster, NatsServer
+from tests.servers.proxy import lossy_proxy
+
+RESUME_S = 10.0
+"""A reader must go on this soon after its server is back."""
+
+
+async def append_many(log: EventLog, task_id: str, count: int, after: int) -> list[StoredEvent]:
+    """Distinguishable events, in batches."""
+    appended: list[StoredEvent] = []
+    while len(appended) < count:
+        batch = [
+            events.RecordingStarted(epoch=1, wall_time=BEGIN + timedelta(seconds=len(appended) + offset))
+            for offset in range(min(100, count - len(appended)))
+        ]
+        appended += await log.append(task_id, batch, appended[-1].seq if appended else after, CAUSE)
+    return appended
+
+
+async def take(source: AsyncGenerator[StoredEvent], count: int) -> list[StoredEvent]:
+    async with asyncio.timeout(RESUME_S):
+        return [await anext(source) for _ in range(count)]
+
+
+async def test_long_history_is_read_whole_and_in_order(log: EventLog, task_id: str) -> None:
+    created = await log.append(task_id, [CREATED], 0, CAUSE)
+    other = await log.append(f"{task_id}-b", [CREATED], 0, CAUSE)
+    appended = await append_many(log, task_id, BATCH + 300, created[-1].seq)
+    assert [stored async for stored in log.history(task_id)] == [*created, *appended]
+    assert [stored async for stored in log.history(f"{task_id}-b")] == list(other)
+    task, seq = await log.load(task_id)
+    assert task is not None
+    assert (seq, task.start_time) == (appended[-1].seq, BEGIN)
+
+
+async def test_own_writes_are_read_at_once(log: EventLog, task_id: str) -> None:
+    """Also from a cluster, where replicas lag."""
+    for number in range(30):
+        one = f"{task_id}-{number}"
+        await log.execute(one, commands.Create(CREATED), CAUSE)
+        outcome = await log.execute(one, commands.Pause(), CAUSE)
+        assert outcome.task.status == "paused"
+
+
+async def test_follow_begins_after_a_position_and_goes_on(log: EventLog, task_id: str) -> None:
+    created = await log.append(task_id, [CREATED], 0, CAUSE)
+    first = await append_many(log, task_id, 3, created[-1].seq)
+    async with aclosing(log.follow(task_id, first[0].seq)) as following:
+        assert await take(following, 2) == first[1:]
+        more = await append_many(log, task_id, 2, first[-1].seq)
+        assert await take(following, 2) == more
+
+
+async def test_follow_survives_a_power_failure(own_nats_server: NatsServer) -> None:
+    async with open_log(own_nats_server.url, "test") as log, aclosing(log.follow("t", 0)) as following:
+        before = await append_many(log, "t", 5, 0)
+        assert await take(following, 3) == before[:3]
+        own_nats_server.kill()
+        own_nats_server.start()
+        after = await append_many(log, "t", 5, before[-1].seq)
+        assert await take(following, 7) == [*before[3:], *after]
+
+
+async def test_read_all_survives_broken_connections(nats_server: NatsServer, task_id: str) -> None:
+    """Messages that are lost on the way are fetched again; every position comes once and in order."""
+    count = 2000
+    async with open_log(nats_server.url, "writer") as writer, lossy_proxy(nats_server.port) as proxy:
+        [created] = await writer.append(task_id, [CREATED], 0, CAUSE)
+        appended = await append_many(writer, task_id, count, created.seq)
+        async with open_log(proxy.url, "test") as log:
+            proxy.break_after(300_000)
+            seen: list[StoredEvent] = []
+            async with asyncio.timeout(RESUME_S), aclosing(log.read_all(created.seq)) as batches:
+                async for batch in batches:
+                    seen += batch
+                    if len(seen) >= count:
+                        break
+            assert log.client.stats["reconnects"] == 1
+    assert seen == appended
+
+
+async def test_cluster_goes_on_without_its_leader(nats_cluster: NatsCluster, task_id: str) -> None:
+    async with open_log(nats_cluster.url, "test") as log, aclosing(log.follow(task_id, 0)) as following:
+        before = await append_many(log, task_id, 3, 0)
+        assert await take(following, 3) == before
+        leader = nats_cluster.node((await log.js.stream_info("TASKS")).cluster.leader)
+        leader.kill()
+        try:
+            after = await append_many(log, task_id, 3, before[-1].seq)
+            assert await take(following, 3) == after
+            assert [stored async for stored in log.history(task_id)] == [*before, *after]
+        finally:
+            leader.start()
+            await nats_cluster.healed()
+
+
+async def test_unreadable_history_is_not_skipped(log: EventLog, task_id: str) -> None:
+    await log.append(task_id, [CREATED], 0, CAUSE)
+    await log.js.publish(f"task.{task_id}.pause_requested", b"{}", headers={"Nats-Msg-Id": task_id})
+    with pytest.raises(UndecodableEvent):
+        await log.load(task_id)
+
+
+async def test_missing_stream_is_not_an_empty_one(log: EventLog) -> None:
+    with pytest.raises(LogUnavailable):
+        async for _ in scan(log.js, "NOPE", "nope.>"):
+            pass

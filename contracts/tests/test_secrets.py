@@ -1,0 +1,63 @@
+"""Secrets rest sealed, are read back with any configured key, and vanish."""
+
+import pytest
+from cryptography.fernet import Fernet
+
+from panoreel.eventlog.errors import LogUnavailable, SecretsUnavailable
+from panoreel.eventlog.log import EventLog, open_log
+from panoreel.eventlog.secrets import SecretStore, TaskSecrets
+from panoreel.eventlog.topology import SECRETS
+from tests.servers.nats import NatsServer
+
+SECRET = "https://example.com/room?token=s3cr3t"
+OLD_KEY, NEW_KEY = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+
+
+async def test_sealed_secrets_are_read_back_at_once(log: EventLog, task_id: str) -> None:
+    """Also from a cluster, where replicas lag."""
+    store = SecretStore(log, [OLD_KEY])
+    for number in range(30):
+        secrets = TaskSecrets(record_url=f"{SECRET}{number}")
+        await store.seal(f"{task_id}-{number}", secrets)
+        assert await store.unseal(f"{task_id}-{number}") == secrets
+
+
+async def test_nothing_readable_is_stored_or_shown(log: EventLog, task_id: str) -> None:
+    secrets = TaskSecrets(record_url=SECRET, callback_url=f"{SECRET}-too")
+    await SecretStore(log, [OLD_KEY]).seal(task_id, secrets)
+    stored = await (await log.js.key_value(SECRETS)).get(task_id)
+    assert b"s3cr3t" not in (stored.value or b"")
+    assert "s3cr3t" not in repr(secrets)
+
+
+async def test_keys_rotate(log: EventLog, task_id: str) -> None:
+    secrets = TaskSecrets(record_url=SECRET)
+    await SecretStore(log, [OLD_KEY]).seal(task_id, secrets)
+    rotated = SecretStore(log, [NEW_KEY, OLD_KEY])
+    assert await rotated.unseal(task_id) == secrets
+    await rotated.seal(task_id, secrets)
+    assert await SecretStore(log, [NEW_KEY]).unseal(task_id) == secrets
+    with pytest.raises(SecretsUnavailable):
+        await SecretStore(log, [OLD_KEY]).unseal(task_id)
+
+
+async def test_purged_secrets_are_gone(log: EventLog, task_id: str) -> None:
+    store = SecretStore(log, [OLD_KEY])
+    await store.seal(task_id, TaskSecrets(record_url=SECRET))
+    await store.purge(task_id)
+    with pytest.raises(SecretsUnavailable):
+        await store.unseal(task_id)
+    await store.purge(task_id)
+    await store.purge(f"{task_id}-unknown")
+    with pytest.raises(SecretsUnavailable):
+        await store.unseal(f"{task_id}-unknown")
+
+
+async def test_absent_server_is_told_apart_from_absent_secrets(own_nats_server: NatsServer) -> None:
+    async with open_log(own_nats_server.url, "test") as log:
+        store = SecretStore(log, [OLD_KEY])
+        own_nats_server.kill()
+        with pytest.raises(LogUnavailable):
+            await store.unseal("t")
+        with pytest.raises(LogUnavailable):
+            await store.seal("t", TaskSecrets(record_url=SECRET))

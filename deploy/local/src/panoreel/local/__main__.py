@@ -1,0 +1,5 @@
+"""`python -m panoreel.local` is the `panoreel` command."""
+
+from .main import app
+
+app(prog_name="panoreel")

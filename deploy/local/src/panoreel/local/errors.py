@@ -1,0 +1,48 @@
+"""What can go wrong outside the services. Each message is a sentence for the person at the terminal."""
+
+from pathlib import Path
+
+
+class LocalError(Exception):
+    """The embedded stack or a command that uses it cannot go on."""
+
+
+class MissingPrerequisites(LocalError):
+    """Something that must be installed on this machine is not."""
+
+
+class DataDirectoryInUse(LocalError):
+    """Another process already runs a stack on this data directory."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        super().__init__(f"{path} is in use by the panoreel stack of process {holder}")
+
+
+class PortInUse(LocalError):
+    """The port asked for the API is taken."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(
+            f"port {port} on 127.0.0.1 is already in use; "
+            "choose another with --port, or let --port 0 find a free one"
+        )
+
+
+class StartFailed(LocalError):
+    """A program of the stack ended, or did not become ready, while the stack was starting."""
+
+
+class ServerUnreachable(LocalError):
+    """The Panoreel API does not answer, or not as Panoreel does."""
+
+
+class RequestRefused(LocalError):
+    """The API refused a request, with `code` and a sentence."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class DownloadFailed(LocalError):
+    """The finished recording could not be fetched in full."""

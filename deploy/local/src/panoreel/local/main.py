@@ -1,0 +1,80 @@
+"""The `panoreel` command. What a subcommand needs is imported when it runs, so that help comes at once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .errors import LocalError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Records a web page, as seen and heard, into a video file.",
+)
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where the stack keeps its data.", show_default="~/.local/share/panoreel", file_okay=False
+    ),
+]
+
+
+@app.command()
+def up(
+    data_dir: DataDir = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The API's port; 0 chooses a free one.")] = 8100,
+) -> None:
+    """Run the whole stack on this machine until Ctrl-C. A second one kills what still runs."""
+    import asyncio
+
+    from rich.console import Console
+
+    from . import prerequisites, stack
+    from .datadir import DataDirectory, default_data_dir
+    from .tables import endpoints_table
+
+    console, errors = Console(), Console(stderr=True)
+    try:
+        prerequisites.check()
+        asyncio.run(
+            stack.run(
+                DataDirectory.at(data_dir or default_data_dir()),
+                port,
+                report=lambda text: errors.print(text, markup=False, highlight=False, soft_wrap=True),
+                ready=lambda endpoints: console.print(endpoints_table(endpoints)),
+            )
+        )
+    except LocalError as error:
+        errors.print(error, markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def record(
+    url: Annotated[
+        str | None, typer.Argument(help="The page to record; the bundled demo page if left out.")
+    ] = None,
+    seconds: Annotated[
+        int, typer.Option(min=1, max=36000, help="Seconds to record, from the first frame.")
+    ] = 10,
+    width: Annotated[int, typer.Option(min=1, max=2560, help="Pixels.")] = 1280,
+    height: Annotated[int, typer.Option(min=1, max=2560, help="Pixels.")] = 720,
+    out: Annotated[
+        Path, typer.Option(help="The file to write; an older one is replaced.", dir_okay=False)
+    ] = Path("recording.mp4"),
+    data_dir: DataDir = None,
+    server: Annotated[str | None, typer.Option(help="The API of a stack that runs elsewhere.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+) -> None:
+    """Record a page into a video file. Ctrl-C ends the recording and keeps it; a second one gives it up."""
+    from .record import run
+    from .recording import Recording
+
+    if not out.absolute().parent.is_dir():
+        raise typer.BadParameter(f"the directory {out.absolute().parent} does not exist", param_hint="--out")
+    if server is not None and not server.startswith(("http://", "https://")):
+        raise typer.BadParameter("it must be a URL like http://127.0.0.1:8100", param_hint="--server")
+    recording = Recording(url or "", seconds, width, height, out)
+    raise typer.Exit(run(recording, data_dir=data_dir, server=server, as_json=json))

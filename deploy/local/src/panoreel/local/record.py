@@ -1,0 +1,67 @@
+"""What `panoreel record` does: find or start a stack, record, say what came of it."""
+
+import json
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from . import prerequisites
+from .client import Client
+from .datadir import DataDirectory, default_data_dir
+from .demo_server import demo_page
+from .errors import LocalError, RequestRefused
+from .progress import Progress
+from .recording import Outcome, Recording, record
+from .session import running_stack
+from .tables import events_table
+
+GIVEN_UP = 130
+"""The exit status of a program that Ctrl-C ended, by the shells' convention (128 + SIGINT)."""
+
+
+def run(recording: Recording, *, data_dir: Path | None, server: str | None, as_json: bool) -> int:
+    """Record, report on the terminal, and return the exit status: 0 only if there is a complete file."""
+    errors = Console(stderr=True)
+    try:
+        outcome = _record(recording, data_dir, server, errors)
+    except RequestRefused as error:
+        outcome = Outcome(error={"code": error.code, "message": str(error)})
+    except LocalError as error:
+        outcome = Outcome(error={"code": type(error).__name__, "message": str(error)})
+    except KeyboardInterrupt:
+        errors.print("given up")
+        return GIVEN_UP
+    if as_json:
+        sys.stdout.write(json.dumps(outcome.as_json()) + "\n")
+    else:
+        _tell(outcome)
+    if outcome.error:
+        errors.print(outcome.error["message"], markup=False, highlight=False, soft_wrap=True)
+        return 1
+    return 0
+
+
+def _record(recording: Recording, data_dir: Path | None, server: str | None, errors: Console) -> Outcome:
+    with ExitStack() as cleanup:
+        if not recording.url:
+            recording = replace(recording, url=cleanup.enter_context(demo_page()))
+        if server is None:
+            prerequisites.check()
+            directory = DataDirectory.at(data_dir or default_data_dir())
+            server = cleanup.enter_context(running_stack(directory)).api
+        client = cleanup.enter_context(Client(server))
+        progress = cleanup.enter_context(Progress(errors, recording.seconds))
+        return record(client, recording, progress)
+
+
+def _tell(outcome: Outcome) -> None:
+    console = Console()
+    if outcome.events:
+        console.print(events_table(outcome.events))
+    if outcome.file:
+        length = f", {outcome.duration_s:.1f} s" if outcome.duration_s is not None else ""
+        # Printed as it is, so that a long path is not broken into lines.
+        sys.stdout.write(f"{outcome.file}: {outcome.bytes} bytes{length}\n")

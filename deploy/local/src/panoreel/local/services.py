@@ -1,0 +1,85 @@
+"""Panoreel's own services: what each is started with."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from . import nats, postgres, seaweed
+from .datadir import DataDirectory, Identity
+from .ports import LOOPBACK
+from .process import Program
+
+SERVICE_USER = "panoreel"
+"""Who runs browser, display and sound when we are root."""
+
+STOP_TIMEOUT_S = {"recorder": 20.0}
+"""A recorder seals what it is recording before it goes."""
+
+
+def settings(
+    directory: DataDirectory, identity: Identity, ports: Mapping[str, int], api_port: int
+) -> dict[str, dict[str, str]]:
+    """The `PANOREEL_…` variables of each service, without the prefix; dispatch, the API, comes first."""
+    secret_keys = {"SECRET_KEYS": json.dumps([identity.secret_key])}
+    blobs = {"BLOBS_DIR": str(directory.path / "blobs")}
+    user = {"USER": SERVICE_USER} if os.geteuid() == 0 else {}
+    return {
+        "dispatch": {
+            **secret_keys,
+            "POSTGRES_DSN": postgres.dsn(identity, ports["postgres"]),
+            "HOST": LOOPBACK,
+            "PORT": str(api_port),
+        },
+        "recorder": {
+            **secret_keys,
+            **blobs,
+            **user,
+            "RECORDER_ID": identity.recorder_id,
+            "SPOOL_DIR": str(directory.path / "spool"),
+            "RUN_DIR": str(directory.run / "recorder"),
+        },
+        "transcoder": blobs,
+        "uploader": {
+            **blobs,
+            "S3_ENDPOINT": seaweed.url(ports),
+            "S3_ACCESS_KEY": identity.s3_access_key,
+            "S3_SECRET_KEY": identity.s3_secret_key,
+            "S3_BUCKET": seaweed.BUCKET,
+            "S3_REGION": seaweed.REGION,
+            "S3_ADDRESSING_STYLE": "path",
+            "PUBLIC_URL_SCHEME": "http",
+        },
+        "notifier": secret_keys,
+    }
+
+
+def programs(
+    directory: DataDirectory, identity: Identity, ports: Mapping[str, int], api_port: int
+) -> dict[str, Program]:
+    """Each service as a program; it is ready when its readiness file exists."""
+    for name in ("blobs", "spool"):
+        (directory.path / name).mkdir(exist_ok=True)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PANOREEL_")}
+    shared = inherited | {"PANOREEL_NATS_URL": nats.url(identity, ports["nats"])}
+    found: dict[str, Program] = {}
+    for name, own in settings(directory, identity, ports, api_port).items():
+        ready_file = directory.run / f"{name}.ready"
+        env = {f"PANOREEL_{key}": value for key, value in own.items()} | {
+            "PANOREEL_READY_FILE": str(ready_file)
+        }
+        found[name] = Program(
+            name,
+            [sys.executable, "-m", f"panoreel.{name}"],
+            shared | env,
+            directory.path,
+            partial(_exists, ready_file),
+            stop_timeout_s=STOP_TIMEOUT_S.get(name, 10.0),
+        )
+    return found
+
+
+async def _exists(file: Path) -> bool:
+    return file.exists()  # noqa: ASYNC240 (one stat of a local file)

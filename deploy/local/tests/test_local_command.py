@@ -1,0 +1,111 @@
+"""The `panoreel` command: what it refuses, what it says, what it leaves behind."""
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from panoreel.local import prerequisites
+from panoreel.local.client import Client
+from panoreel.local.errors import DownloadFailed, MissingPrerequisites
+
+
+def panoreel(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "panoreel.local", *arguments], capture_output=True, text=True, timeout=30
+    )
+
+
+def test_help_comes_at_once() -> None:
+    started = time.monotonic()
+    answer = panoreel("--help")
+    assert answer.returncode == 0
+    assert time.monotonic() - started < 2.0
+
+
+def test_a_taken_port_is_named_with_the_option_that_helps(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        answer = panoreel("up", "--data-dir", str(tmp_path), "--port", str(port))
+    assert answer.returncode == 1
+    assert f"port {port}" in answer.stderr
+    assert "--port" in answer.stderr
+    assert not (tmp_path / "endpoints.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--seconds", "0"),
+        ("--width", "9999"),
+        ("--height", "-1"),
+        ("--out", "/no/such/directory/x.mp4"),
+        ("--server", "localhost:1"),
+    ],
+)
+def test_a_value_without_sense_is_refused_by_the_name_of_its_option(option: str, value: str) -> None:
+    answer = panoreel("record", option, value)
+    assert answer.returncode == 2
+    assert option in re.sub(r"\x1b\[[0-9;]*m", "", answer.stderr)
+
+
+def test_an_unreachable_server_is_an_error_in_json_too() -> None:
+    answer = panoreel("record", "http://127.0.0.1/", "--server", "http://127.0.0.1:1", "--json")
+    assert answer.returncode == 1
+    result = json.loads(answer.stdout)
+    assert result["file"] is None
+    assert result["error"]["code"] == "ServerUnreachable"
+    assert result["error"]["message"] in answer.stderr
+
+
+def test_missing_packages_are_named_with_the_command_that_installs_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prerequisites.check()
+    monkeypatch.setitem(prerequisites.PACKAGES, "chromium", lambda: False)
+    monkeypatch.setitem(prerequisites.PACKAGES, "fonts-noto-cjk", lambda: False)
+    with pytest.raises(
+        MissingPrerequisites, match=r"install --no-install-recommends chromium fonts-noto-cjk$"
+    ):
+        prerequisites.check()
+
+
+class _Files(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b"x" * (1000 if self.path == "/whole" else 400))
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def files() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Files) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_file_is_replaced_only_by_a_whole_one(files: str, tmp_path: Path) -> None:
+    target = tmp_path / "recording.mp4"
+    target.write_bytes(b"older")
+    with Client(files) as client:
+        with pytest.raises(DownloadFailed):
+            list(client.download(f"{files}/cut", target))
+        assert target.read_bytes() == b"older"
+        assert list(client.download(f"{files}/whole", target))[-1] == 1000
+    assert target.read_bytes() == b"x" * 1000
+    assert list(tmp_path.iterdir()) == [target]

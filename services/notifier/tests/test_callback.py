@@ -1,0 +1,179 @@
+"""Delivering a callback to receivers of every kind."""
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from panoreel.contracts.events import CallbackDelivered, CallbackFailed
+from panoreel.notifier import callback
+from panoreel.notifier.callback import Message, deliver
+from services.notifier.tests.receivers import SILENCE, Receiver, status
+
+Receive = Callable[..., Awaitable[Receiver]]
+
+MESSAGE = Message(id="msg_7a035551", body=b'{"TaskID":"7a03-5551","Status":"callback"}')
+
+
+@pytest.fixture
+def few_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For receivers that fail alike each time; the pauses between attempts take real time."""
+    monkeypatch.setattr(callback, "ATTEMPTS", 2)
+
+
+def self_signed_certificate(directory: Path) -> Path:
+    """A file with a key and a certificate for 127.0.0.1 that no authority vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = directory / "tls.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(private + certificate.public_bytes(Encoding.PEM))
+    return file
+
+
+async def test_acknowledged_at_once(receive: Receive) -> None:
+    receiver = await receive(status(200))
+    assert await deliver(MESSAGE, receiver.url) == CallbackDelivered(attempts=1)
+    [request] = receiver.received
+    assert request.line == "POST /told?token=s3cr3t HTTP/1.1"
+    assert request.body == MESSAGE.body
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["user-agent"].startswith("Panoreel/0")
+    assert request.headers["webhook-id"] == "msg_7a035551"
+    assert abs(int(request.headers["webhook-timestamp"]) - time.time()) < 3
+    assert "webhook-signature" not in request.headers
+
+
+async def test_repeated_until_acknowledged(receive: Receive) -> None:
+    receiver = await receive(status(500), status(503, "Retry-After: 60"), status(204))
+    assert await deliver(MESSAGE, receiver.url) == CallbackDelivered(attempts=3)
+    first, second, third = receiver.received
+    assert first.body == second.body == third.body
+    assert {request.headers["webhook-id"] for request in receiver.received} == {"msg_7a035551"}
+    timestamps = [int(request.headers["webhook-timestamp"]) for request in receiver.received]
+    assert timestamps == sorted(set(timestamps))
+    assert second.at - first.at == pytest.approx(1, abs=0.3)
+    assert third.at - second.at == pytest.approx(1, abs=0.3)
+
+
+async def test_silent_receiver(receive: Receive) -> None:
+    receiver = await receive(SILENCE)
+    began = time.monotonic()
+    outcome = await deliver(MESSAGE, receiver.url)
+    assert outcome == CallbackFailed(attempts=5, last_error="timeout of 2000ms exceeded")
+    assert len(receiver.received) == 5
+    assert time.monotonic() - began == pytest.approx(5 * 2 + 4 * 1, abs=1)
+
+
+async def test_trickling_receiver_does_not_stretch_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte would begin a new time limit, if that were counted for each read."""
+    monkeypatch.setattr(callback, "ATTEMPTS", 1)
+
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            for byte in status(200):
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(0.3)
+        except ConnectionError:
+            pass  # the client has had enough
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(trickle, "127.0.0.1", 0) as server:
+        began = time.monotonic()
+        outcome = await deliver(MESSAGE, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        assert time.monotonic() - began == pytest.approx(2, abs=0.5)
+    assert outcome == CallbackFailed(attempts=1, last_error="timeout of 2000ms exceeded")
+
+
+async def test_body_is_not_waited_for(receive: Receive) -> None:
+    receiver = await receive(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nslow")
+    began = time.monotonic()
+    assert await deliver(MESSAGE, receiver.url) == CallbackDelivered(attempts=1)
+    assert time.monotonic() - began < 1
+
+
+async def test_redirects_are_not_followed(receive: Receive, few_attempts: None) -> None:
+    elsewhere = await receive(status(200))
+    receiver = await receive(status(302, f"Location: {elsewhere.url}"))
+    assert await deliver(MESSAGE, receiver.url) == CallbackFailed(attempts=2, last_error="HTTP 302")
+    assert elsewhere.received == []
+
+
+async def test_gone_ends_the_attempts(receive: Receive) -> None:
+    receiver = await receive(status(410))
+    assert await deliver(MESSAGE, receiver.url) == CallbackFailed(attempts=1, last_error="HTTP 410")
+    assert len(receiver.received) == 1
+
+
+async def test_refused_connection(few_attempts: None) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        outcome = await deliver(MESSAGE, f"http://127.0.0.1:{port}/told?token=s3cr3t")
+    assert outcome == CallbackFailed(attempts=2, last_error="connection refused")
+
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1 2000 No\r\n\r\n"])
+async def test_something_else_than_http(receive: Receive, answer: bytes) -> None:
+    receiver = await receive(answer, status(200))
+    assert await deliver(MESSAGE, receiver.url) == CallbackDelivered(attempts=2)
+
+
+async def test_plain_http_where_tls_is_expected(few_attempts: None) -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(status(400))
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        outcome = await deliver(MESSAGE, f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    assert outcome == CallbackFailed(attempts=2, last_error="TLS handshake failed")
+
+
+async def test_certificate_of_an_unknown_authority(few_attempts: None, tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed_certificate(tmp_path))
+
+    async def ignore(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(ignore, "127.0.0.1", 0, ssl=context) as server:
+        outcome = await deliver(MESSAGE, f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    assert outcome == CallbackFailed(
+        attempts=2, last_error="TLS certificate refused: self-signed certificate"
+    )
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/s3cr3t", "file:///s3cr3t", "http://", "http://[::1/s3cr3t"])
+async def test_other_urls_are_not_tried(url: str) -> None:
+    assert await deliver(MESSAGE, url) == CallbackFailed(attempts=1, last_error="the URL is invalid")
+
+
+async def test_no_log_line_holds_the_url(receive: Receive) -> None:
+    receiver = await receive(status(500), b"SSH-2.0-OpenSSH\r\n\r\n", status(200))
+    with structlog.testing.capture_logs() as lines:
+        await deliver(MESSAGE, receiver.url)
+    assert len(lines) == 2
+    assert "HTTP 500" in str(lines)
+    assert "s3cr3t" not in str(lines)
+    assert str(receiver.port) not in str(lines)

@@ -1,0 +1,97 @@
+"""The process that records one page: `python -m panoreel.recorder.child`, started by the recorder service.
+
+It reads a `RecordingOrder` and commands from standard input and writes reports to standard output. It exits
+with 0 when the recording was stopped or reached its limit, with 1 when it failed. It does not outlive the
+service, nor do its own programs outlive it; sealed segments stay in the spool.
+"""
+
+import asyncio
+import ctypes
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from typing import Final
+
+from panoreel.recorder.errors import CaptureError
+from panoreel.recorder.protocol import Failed, RecordingOrder, Report, Stop
+from panoreel.recorder.recording import record
+
+log = logging.getLogger(__name__)
+
+PR_SET_PDEATHSIG: Final = 1
+LINE_LIMIT: Final = 1 << 20
+
+
+def main() -> int:
+    """Record what the order on standard input says; the exit code."""
+    # Together with the end of standard input this leaves no gap: a parent that died before is noticed there.
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    return asyncio.run(_serve(Reporter()))
+
+
+class Reporter:
+    """Writes reports to what was standard output, which goes to the log from now on."""
+
+    def __init__(self) -> None:
+        self._output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+        self._lock = threading.Lock()
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def tell(self, report: Report) -> None:
+        """Write one line; may be called from any thread."""
+        # A service that has gone takes this process with it.
+        with self._lock, suppress(BrokenPipeError):
+            self._output.write(report.model_dump_json().encode() + b"\n")
+            self._output.flush()
+
+
+async def _serve(reporter: Reporter) -> int:
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[float] = loop.create_future()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _set, stop)
+    lines = asyncio.StreamReader(limit=LINE_LIMIT)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin.buffer)
+    order = RecordingOrder.model_validate_json(await lines.readline())
+    listening = asyncio.create_task(_listen(lines, stop))
+    try:
+        await record(order, stop, reporter.tell)
+    except CaptureError as error:
+        log.info("failed: %s", error)
+        reporter.tell(Failed(code="InternalErr", message=str(error), permanent=error.permanent))
+        return 1
+    except Exception as error:  # noqa: BLE001  whatever it is, its text may hold the RecordURL's secrets
+        log.critical("%s in %s", type(error).__name__, traceback.extract_tb(error.__traceback__))
+        reporter.tell(Failed(code="InternalErr", message="the recorder failed", permanent=False))
+        return 1
+    finally:
+        listening.cancel()
+        shutil.rmtree(order.run, ignore_errors=True)
+    return 0
+
+
+async def _listen(lines: asyncio.StreamReader, stop: asyncio.Future[float]) -> None:
+    async for line in lines:
+        Stop.model_validate_json(line)
+        _set(stop)
+    if not stop.done():
+        log.error("the recorder service has gone")
+        os._exit(1)
+
+
+def _set(stop: asyncio.Future[float]) -> None:
+    if not stop.done():
+        stop.set_result(time.monotonic())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

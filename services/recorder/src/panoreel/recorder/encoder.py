@@ -1,0 +1,271 @@
+"""Pictures and samples in, sealed segments out: one encoder run, which is one epoch of a recording."""
+
+from __future__ import annotations  # PyAV's Packet is generic for type checkers only
+
+import hashlib
+import io
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from fractions import Fraction
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.packet import Packet
+from av.video.frame import PictureType
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from panoreel.contracts.media import (
+    AUDIO_FRAME_SAMPLES,
+    AUDIO_SAMPLE_RATE,
+    VIDEO_TIMESCALE,
+    EncoderParameters,
+    SegmentMedia,
+)
+from panoreel.recorder import h264
+from panoreel.recorder.segments import seal
+
+SEGMENT_S: Final = 2
+"""The first picture this long after a segment's first opens the next; one comes at least every second."""
+
+AUDIO_WAIT_S: Final = 1
+"""Sound that is this far behind the pictures is taken to be missing, and silence stands for it."""
+
+_FADE_IN: Final = (0.5 - 0.5 * np.cos(np.linspace(0, np.pi, 2 * AUDIO_FRAME_SAMPLES))).astype(np.float32)
+"""The gain of an epoch's first 43 ms. The decoder fades from the epoch before into this one within 21 ms,
+which can be heard as a click where low tones meet with opposite phase, unless this one begins softly."""
+
+_FADE_OUT: Final = np.linspace(1, 0, 240)[:, np.newaxis]
+"""The gain that leads from the last sample before silence to 0, in 5 ms: a step would be a click."""
+
+_FRAGMENTED: Final = {
+    # One fragment a file, `tfdt` counting on from segment to segment as if earlier fragments preceded it.
+    "movflags": "empty_moov+default_base_moof+frag_custom+frag_discont+skip_trailer",
+    "use_editlist": "0",
+    "video_track_timescale": str(VIDEO_TIMESCALE),
+    "avoid_negative_ts": "disabled",
+    "fflags": "+bitexact",
+}
+
+
+@dataclass
+class _Draft:
+    """A segment whose packets are still coming in. Its sound waits in the encoder's queue."""
+
+    index: int
+    first_pts: int
+    end_pts: int = 0
+    video: list[Packet[VideoStream]] = field(default_factory=list)
+
+    @property
+    def first_sample(self) -> int:
+        return _audio_grid(self.first_pts)
+
+    @property
+    def end_sample(self) -> int:
+        return _audio_grid(self.end_pts)
+
+
+class SegmentEncoder:
+    """Encodes one epoch and seals it in segments of 2 to 4 s.
+
+    `video` is called from one thread and `audio` from another; both may block for as long as storing a
+    segment takes. What goes wrong while sealing is raised by a later call of either, or by `close`.
+    """
+
+    def __init__(
+        self,
+        parameters: EncoderParameters,
+        *,
+        epoch: int,
+        partial: Path,
+        spool: Path,
+        wall_clock: Callable[[int], datetime],
+        on_sealed: Callable[[Path, SegmentMedia], None],
+        preset: str = "veryfast",
+    ) -> None:
+        """`partial` and `spool` exist, on one file system; `spool` is this epoch's alone.
+
+        `wall_clock` gives the UTC time of a video timestamp; `on_sealed` is called from a thread of the
+        encoder's own, segment by segment in order. `preset` is x264's and may differ between epochs.
+        """
+        self._epoch, self._partial, self._spool = epoch, partial, spool
+        self._wall_clock, self._on_sealed = wall_clock, on_sealed
+        self._converter = h264.PictureConverter(parameters)
+        self._template = av.open(io.BytesIO(), "w", format="mp4", container_options=_FRAGMENTED)
+        self._video, self._audio = self._add_encoders(parameters, preset)
+        self._template.start_encoding()
+
+        self._lock = Lock()
+        self._last_pts = -1
+        self._open: _Draft | None = None
+        self._closed: deque[_Draft] = deque()
+        self._samples = np.empty((0, 2), np.int16)
+        self._last_sample = np.zeros(2, np.int16)
+        self._next_sample = 0
+        self._audio_packets: deque[Packet[AudioStream]] = deque()
+        self._audio_end = 0
+        self._sealer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sealer")
+        self._sealing: Future[None] | None = None
+
+    def video(self, picture: NDArray[np.uint8], pts: int) -> None:
+        """Encode a BGRA picture of shape (height, width, 4), rows contiguous; it is not kept.
+
+        `pts` is in 90 kHz ticks from the epoch's first picture, which is 0, and strictly increasing, with
+        a picture at least every second. Raises `ValueError` when either rule or the shape is broken.
+        """
+        if pts <= self._last_pts or (self._open is None and pts != 0):
+            raise ValueError(f"timestamp {pts} after {self._last_pts}")
+        frame = self._converter.convert(picture)
+        opens = self._open is None or pts - self._open.first_pts >= SEGMENT_S * VIDEO_TIMESCALE
+        frame.pts, frame.time_base = pts, Fraction(1, VIDEO_TIMESCALE)
+        frame.pict_type = PictureType.I if opens else PictureType.NONE
+        self._take_video(self._video.codec_context.encode(frame), pts)
+        self._last_pts = pts
+        with self._lock:
+            if opens:
+                self._cut(pts)
+            self._silence_until((pts - AUDIO_WAIT_S * VIDEO_TIMESCALE) * AUDIO_SAMPLE_RATE // VIDEO_TIMESCALE)
+            self._seal_complete()
+
+    def audio(self, samples: NDArray[np.int16], first_sample: int) -> None:
+        """Encode 48 kHz stereo `samples` of shape (n, 2).
+
+        `first_sample` counts from the time of the epoch's first picture, and each call continues the one
+        before it: what comes before 0 or a second time is dropped, and silence stands for what is missing.
+        """
+        with self._lock:
+            self._silence_until(first_sample)
+            self._encode_audio(samples[max(0, self._next_sample - first_sample) :])
+            self._seal_complete()
+
+    def close(self, end_pts: int) -> None:
+        """End the epoch at `end_pts`, until when the last picture is shown, and seal what is left.
+
+        Sound ends with the audio frame that `end_pts` lies in, cut or padded with silence. To be called
+        once, when `video` and `audio` are called no more.
+        """
+        try:
+            if self._open is None:
+                return
+            end_pts = max(end_pts, self._last_pts + 1)
+            self._take_video(self._video.codec_context.encode(None), end_pts)
+            with self._lock:
+                self._cut(end_pts)
+                # One frame more, for the last one to lead softly into another epoch's first.
+                self._silence_until(_audio_grid(end_pts) + AUDIO_FRAME_SAMPLES)
+                self._take_audio(self._audio.codec_context.encode(None))
+                self._seal_complete()
+            if self._sealing:
+                self._sealing.result()
+        finally:
+            self._sealer.shutdown()
+
+    def _add_encoders(self, parameters: EncoderParameters, preset: str) -> tuple[VideoStream, AudioStream]:
+        video = self._template.add_stream("libx264", rate=parameters.fps)
+        video.time_base = video.codec_context.time_base = Fraction(1, VIDEO_TIMESCALE)
+        h264.configure(video.codec_context, parameters, preset)
+        audio = self._template.add_stream("aac", rate=AUDIO_SAMPLE_RATE, layout="stereo")
+        audio.codec_context.bit_rate = parameters.audio_bitrate
+        return video, audio
+
+    def _take_video(self, packets: list[Packet[VideoStream]], end_pts: int) -> None:
+        """Put the picture before `end_pts` into its segment, now that its duration is known."""
+        if self._open is None:
+            return
+        (packet,) = packets
+        assert packet.pts is not None
+        packet.duration = end_pts - packet.pts
+        self._open.video.append(packet)
+
+    def _cut(self, pts: int) -> None:
+        """End the open segment at `pts` and begin the next one there."""
+        if self._open is not None:
+            self._open.end_pts = pts
+            self._closed.append(self._open)
+        self._open = _Draft(0 if self._open is None else self._open.index + 1, pts)
+
+    def _silence_until(self, end_sample: int) -> None:
+        missing = end_sample - self._next_sample
+        if missing > 0:
+            silence = np.zeros((missing, 2), np.int16)
+            silence[: len(_FADE_OUT)] = (self._last_sample * _FADE_OUT)[:missing]
+            self._encode_audio(silence)
+
+    def _encode_audio(self, samples: NDArray[np.int16]) -> None:
+        if not len(samples):
+            return
+        self._last_sample = samples[-1]
+        self._next_sample += len(samples)
+        samples = np.concatenate((self._samples, samples))
+        first = self._next_sample - len(samples)
+        whole = len(samples) - len(samples) % AUDIO_FRAME_SAMPLES
+        planes = samples[:whole].T.astype(np.float32) / 32768
+        fade_in = _FADE_IN[first : first + whole]
+        planes[:, : len(fade_in)] *= fade_in
+        for start in range(0, whole, AUDIO_FRAME_SAMPLES):
+            block = np.ascontiguousarray(planes[:, start : start + AUDIO_FRAME_SAMPLES])
+            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="stereo")
+            frame.sample_rate = AUDIO_SAMPLE_RATE
+            frame.pts = first + start
+            self._take_audio(self._audio.codec_context.encode(frame))
+        self._samples = samples[whole:]
+
+    def _take_audio(self, packets: list[Packet[AudioStream]]) -> None:
+        for packet in packets:
+            assert packet.pts is not None
+            if packet.pts >= 0:  # what comes before 0 is priming, which fills the encoder's window
+                self._audio_packets.append(packet)
+                self._audio_end = packet.pts + AUDIO_FRAME_SAMPLES
+
+    def _seal_complete(self) -> None:
+        """Hand over what is complete, one segment at a time: a slow disk must not fill the memory."""
+        while self._closed and self._audio_end >= self._closed[0].end_sample:
+            draft = self._closed.popleft()
+            count = (draft.end_sample - draft.first_sample) // AUDIO_FRAME_SAMPLES
+            audio = [self._audio_packets.popleft() for _ in range(count)]
+            if self._sealing:
+                self._sealing.result()
+            self._sealing = self._sealer.submit(self._seal, draft, audio)
+
+    def _seal(self, draft: _Draft, audio: list[Packet[AudioStream]]) -> None:
+        content = self._mux(draft.video, audio)
+        media = SegmentMedia(
+            epoch=self._epoch,
+            index=draft.index,
+            bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            first_pts=draft.first_pts,
+            end_pts=draft.end_pts,
+            first_sample=draft.first_sample,
+            end_sample=draft.end_sample,
+            frames=len(draft.video),
+            wall_time=self._wall_clock(draft.first_pts),
+        )
+        self._on_sealed(seal(content, media, partial=self._partial, spool=self._spool), media)
+
+    def _mux(self, video: list[Packet[VideoStream]], audio: list[Packet[AudioStream]]) -> bytes:
+        file = io.BytesIO()
+        with av.open(file, "w", format="mp4", container_options=_FRAGMENTED) as container:
+            video_stream = container.add_stream_from_template(self._video, opaque=True)
+            audio_stream = container.add_stream_from_template(self._audio, opaque=True)
+            for picture in video:
+                picture.stream = video_stream
+                container.mux(picture)
+            for sound in audio:
+                sound.stream = audio_stream
+                container.mux(sound)
+        return file.getvalue()
+
+
+def _audio_grid(pts: int) -> int:
+    """The first audio frame's start, in samples, that does not lie before the video timestamp `pts`."""
+    frame_ticks = AUDIO_FRAME_SAMPLES * VIDEO_TIMESCALE // AUDIO_SAMPLE_RATE
+    return -(-pts // frame_ticks) * AUDIO_FRAME_SAMPLES

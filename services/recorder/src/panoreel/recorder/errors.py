@@ -1,0 +1,30 @@
+"""What can go wrong while a page is recorded."""
+
+
+class CaptureError(Exception):
+    """The recording broke off; trying again may help."""
+
+    permanent = False
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.__doc__)
+
+
+class ProgramFailed(CaptureError):
+    """A program that the recording needs did not start, or ended by itself."""
+
+
+class PageCrashed(CaptureError):
+    """The browser, or the page in it, crashed."""
+
+
+class ServiceUserUnusable(CaptureError):
+    """The service user that browser, display and sound server run as does not exist or has no access."""
+
+    permanent = True
+
+
+class PageRefused(CaptureError):
+    """The page cannot be recorded, and trying again would not help."""
+
+    permanent = True

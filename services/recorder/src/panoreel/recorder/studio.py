@@ -1,0 +1,56 @@
+"""The programs of one recording: a display, a sound server, and a browser on both, started side by side."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Self
+
+from panoreel.contracts.media import EncoderParameters
+from panoreel.recorder.browser import Browser
+from panoreel.recorder.display import Display, Geometry
+from panoreel.recorder.privileges import ProgramUser
+from panoreel.recorder.sound import SoundServer
+
+
+class Studio:
+    """Display, sound server and browser driver; an async context manager that runs them.
+
+    `run` is the recording's own directory. Raises `CaptureError` on entry when one of them does not start.
+    """
+
+    def __init__(self, user: ProgramUser, run: Path, picture: EncoderParameters) -> None:
+        run.chmod(0o711)  # the service user passes through to its home
+        home = user.make_directory(run / "home")
+        self.user = user
+        self.display = Display(Geometry.holding(picture.width, picture.height, picture.fps), user, home)
+        self.sound = SoundServer(user, home)
+        self.browser = Browser(user, run, home)
+
+    async def __aenter__(self) -> Self:
+        programs = (self.display, self.sound, self.browser)
+        async with AsyncExitStack() as stack:
+            for program in programs:
+                stack.push_async_callback(program.stop)
+            await _together(*(program.start() for program in programs))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def ended(self) -> None:
+        """Wait for any of the programs to end by itself, or the page to crash; raises `CaptureError` then."""
+        await _together(self.display.ended(), self.sound.ended(), self.browser.ended())
+
+
+async def _together(*steps: Coroutine[None, None, None]) -> None:
+    """Await all of them; when one fails, the others are cancelled before its error is raised."""
+    tasks = [asyncio.ensure_future(step) for step in steps]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        raise

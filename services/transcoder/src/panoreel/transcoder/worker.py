@@ -1,0 +1,126 @@
+"""What the transcoder does: when a recording has stopped, it joins what was recorded into the result file."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from panoreel.blobs.directory import DirectoryBlobs
+from panoreel.blobs.keys import output_key
+from panoreel.contracts.commands import ReportPackaged
+from panoreel.contracts.envelope import Cause, StoredEvent
+from panoreel.contracts.events import Failure, Output, OutputsPackaged, PackagingFailed, RecordingStopped
+from panoreel.contracts.media import Segment
+from panoreel.contracts.task import Phase
+from panoreel.eventlog.errors import Permanent, Transient
+from panoreel.eventlog.log import EventLog, open_log
+from panoreel.eventlog.reactions import reacting
+from panoreel.eventlog.segments import manifest
+from panoreel.eventlog.topology import TRANSCODER
+from panoreel.transcoder.errors import PackagingError
+from panoreel.transcoder.settings import TranscoderSettings
+from panoreel.transcoder.timeline import Timeline, arrange
+
+SERVICE: Final = "transcoder"
+RESULT_NAME: Final = "recording.mp4"
+
+LATE_SEGMENTS: Final = timedelta(seconds=60)
+"""How long a segment that `recording_stopped` counts may still be on its way before it is taken for lost."""
+
+_logger = structlog.get_logger()
+
+
+async def work(settings: TranscoderSettings, ready: Callable[[], None]) -> None:
+    """Package until cancelled.
+
+    Raises:
+        BlobsUnavailable: the blob store cannot be used.
+    """
+    blobs = DirectoryBlobs(settings.blobs_dir)
+    identity = await asyncio.to_thread(blobs.check)
+    nats_url = settings.nats_url.get_secret_value()
+    async with open_log(nats_url, SERVICE) as log:
+        transcoder = Transcoder(log, blobs)
+        async with reacting(nats_url, SERVICE, TRANSCODER, transcoder.package, transcoder.give_up):
+            _logger.info("working", blob_store=identity)
+            ready()
+            await asyncio.Event().wait()
+
+
+class Transcoder:
+    """Packages one recording at a time."""
+
+    def __init__(self, log: EventLog, blobs: DirectoryBlobs) -> None:
+        self._log = log
+        self._blobs = blobs
+
+    async def package(self, stopped: StoredEvent) -> None:
+        """React to `recording_stopped`, as often as it is delivered.
+
+        Raises:
+            Transient: segments are still on their way.
+            Permanent: what was recorded cannot be joined.
+        """
+        assert isinstance(stopped.event, RecordingStopped)
+        task, _ = await self._log.load(stopped.task_id)
+        if task is None or task.phase != Phase.TRANSCODE:
+            return
+        segments = await manifest(self._log, task.task_id)
+        _check_complete(stopped.event, segments, datetime.now(UTC) - stopped.envelope.time)
+        timeline = arrange(segments)
+        outputs: tuple[Output, ...] = ()
+        if timeline.stretches:
+            outputs = (await asyncio.to_thread(self._join, task.task_id, timeline),)
+        packaged = ReportPackaged(OutputsPackaged(outputs=outputs, gaps=timeline.gaps))
+        await self._log.execute(task.task_id, packaged, _cause(stopped))
+
+    async def give_up(self, stopped: StoredEvent, failure: Failure) -> None:
+        """Tell the user why there is no file; the segments are kept."""
+        message = f"video transcode failed({failure.message}); the segments are kept"
+        failed = PackagingFailed(failure=Failure(code=failure.code, message=message))
+        await self._log.execute(stopped.task_id, ReportPackaged(failed), _cause(stopped))
+
+    def _join(self, task_id: str, timeline: Timeline) -> Output:
+        # Imported here: the media libraries would slow down every start.
+        from panoreel.transcoder.join import join
+
+        key = output_key(task_id, RESULT_NAME)
+        with tempfile.TemporaryDirectory(prefix="panoreel-") as directory:
+            result = Path(directory) / RESULT_NAME
+            try:
+                joined = join(timeline, lambda segment: self._blobs.get(segment.blob_key), result)
+            except PackagingError as error:
+                raise Permanent("InternalError", str(error)) from error
+            self._blobs.put(result, key)
+        _logger.info("packaged", task_id=task_id, bytes=joined.bytes, duration_s=joined.duration_s)
+        return Output(
+            blob_key=key,
+            bytes=joined.bytes,
+            sha256=joined.sha256,
+            duration_s=joined.duration_s,
+            frames=joined.frames,
+        )
+
+
+def _check_complete(stopped: RecordingStopped, segments: list[Segment], age: timedelta) -> None:
+    announced = {(segment.epoch, segment.index) for segment in segments}
+    missing = [
+        (epoch, index)
+        for epoch, last_index in stopped.last_index.items()
+        for index in range(last_index + 1)
+        if (epoch, index) not in announced
+    ]
+    if not missing:
+        return
+    if age < LATE_SEGMENTS:
+        raise Transient(f"{len(missing)} segments are not announced yet, the first is {missing[0]}")
+    _logger.warning("segments are lost", missing=missing)
+
+
+def _cause(stopped: StoredEvent) -> Cause:
+    envelope = stopped.envelope
+    return Cause(SERVICE, envelope.cause.correlation, str(envelope.id), envelope.cause.traceparent)

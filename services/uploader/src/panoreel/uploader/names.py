@@ -1,0 +1,65 @@
+"""Where a result goes and how it is called: pure, so that every redelivery finds the same place."""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import quote, urlsplit
+
+from panoreel.contracts import names
+from panoreel.contracts.task import Task
+from panoreel.uploader.settings import UploaderSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An object's place in a store, and the `url` under which others find it."""
+
+    endpoint: str
+    region: str
+    bucket: str
+    key: str
+    url: str
+
+    @property
+    def filename(self) -> str:
+        """The last part of the key."""
+        return self.key.rsplit("/", 1)[-1]
+
+
+def place_of(task: Task, number: int, settings: UploaderSettings) -> Place:
+    """The place of a task's result file; the files after the first (`number` 0) are numbered from 2.
+
+    Raises:
+        ValueError: a sentence that names the field of the request which makes no valid place.
+    """
+    names.check(task.output, task.task_id)
+    stopped = task.stop_time or task.create_time
+    key = names.object_key(task.output, task.task_id, str(int(stopped.timestamp() * 1000)))
+    if number:
+        key = key.removesuffix(".mp4") + f"-{number + 1}.mp4"
+    region = task.output.region or settings.s3_region
+    bucket = task.output.bucket or settings.s3_bucket
+    endpoint = settings.s3_endpoint.rstrip("/").replace("{region}", region)
+    domain = task.output.domain or settings.public_domain
+    origin = _published(domain, settings) if domain else _origin(endpoint, bucket, settings)
+    return Place(endpoint, region, bucket, key, f"{origin}/{quote(key)}")
+
+
+def _published(domain: str, settings: UploaderSettings) -> str:
+    with_scheme = domain if "://" in domain else f"{settings.public_url_scheme}://{domain}"
+    return with_scheme.rstrip("/")
+
+
+def _origin(endpoint: str, bucket: str, settings: UploaderSettings) -> str:
+    parts = urlsplit(endpoint)
+    if settings.s3_addressing_style == "path" or _is_address(parts.hostname or ""):
+        return f"{endpoint}/{bucket}"
+    return f"{settings.public_url_scheme}://{bucket}.{parts.netloc}"
+
+
+def _is_address(host: str) -> bool:
+    """Whether there is no name to put a bucket before: boto3, too, turns to path style then."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,138 @@
+"""Where results go and how they are called."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from panoreel.contracts.events import OutputRequest
+from panoreel.contracts.identifiers import Priority
+from panoreel.contracts.media import EncoderParameters
+from panoreel.contracts.task import Phase, Task
+from panoreel.uploader.names import place_of
+from panoreel.uploader.settings import UploaderSettings
+
+COS = "https://cos.{region}.myqcloud.com"
+LOCAL = "http://127.0.0.1:9000"
+
+
+def task_with(**output: str) -> Task:
+    return Task(
+        task_id="7a035551",
+        phase=Phase.UPLOAD,
+        record_url="https://example.com/",
+        callback_url=None,
+        secrets_key="7a035551",
+        encoder=EncoderParameters(width=1280, height=720),
+        max_duration_s=60,
+        priority=Priority.NORMAL,
+        storage_type="cfs",
+        output=OutputRequest(**output),
+        create_time=datetime(2021, 5, 14, tzinfo=UTC),
+        stop_time=datetime.fromtimestamp(1621406865.789, UTC),
+    )
+
+
+def settings_with(**changes: Any) -> UploaderSettings:
+    given_settings: dict[str, Any] = {
+        "nats_url": "nats://127.0.0.1",
+        "blobs_dir": Path("/blobs"),
+        "s3_endpoint": COS,
+        "s3_access_key": "a",
+        "s3_secret_key": "s",
+        "s3_bucket": "rec-125",
+        "s3_region": "ap-shanghai",
+    }
+    return UploaderSettings(**(given_settings | changes))
+
+
+@pytest.mark.parametrize(
+    ("output", "changes", "url"),
+    [
+        ({}, {}, "https://rec-125.cos.ap-shanghai.myqcloud.com/7a035551/1621406865789.mp4"),
+        (
+            {"bucket": "b-1", "region": "ap-chengdu", "target_dir": "11234/", "target_name": "x.mp4"},
+            {"public_url_scheme": "http"},
+            "http://b-1.cos.ap-chengdu.myqcloud.com/11234/x.mp4",
+        ),
+        ({"domain": "abc.xxx.com", "target_dir": "d"}, {}, "https://abc.xxx.com/d/1621406865789.mp4"),
+        ({"domain": "http://abc.xxx.com/", "target_dir": "d"}, {}, "http://abc.xxx.com/d/1621406865789.mp4"),
+        (
+            {"target_dir": "d", "target_name": "x"},
+            {"public_domain": "cdn.example"},
+            "https://cdn.example/d/x.mp4",
+        ),
+        (
+            {"domain": "mine.example", "target_dir": "d", "target_name": "x"},
+            {"public_domain": "cdn.example"},
+            "https://mine.example/d/x.mp4",
+        ),
+        (
+            {"target_dir": "录", "target_name": "a b/100%"},
+            {"s3_endpoint": LOCAL, "s3_addressing_style": "path"},
+            f"{LOCAL}/rec-125/%E5%BD%95/a%20b/100%25.mp4",
+        ),
+        ({"target_dir": "d", "target_name": "x"}, {"s3_endpoint": LOCAL + "/"}, f"{LOCAL}/rec-125/d/x.mp4"),
+        (
+            {"target_dir": "d", "target_name": "x"},
+            {"s3_endpoint": "https://s3.example:444", "s3_addressing_style": "path"},
+            "https://s3.example:444/rec-125/d/x.mp4",
+        ),
+    ],
+)
+def test_url(output: dict[str, str], changes: dict[str, str], url: str) -> None:
+    assert place_of(task_with(**output), 0, settings_with(**changes)).url == url
+
+
+def test_place() -> None:
+    place = place_of(task_with(region="ap-chengdu", target_dir="a", target_name="b/c"), 0, settings_with())
+    assert place.endpoint == "https://cos.ap-chengdu.myqcloud.com"
+    assert (place.region, place.bucket, place.key) == ("ap-chengdu", "rec-125", "a/b/c.mp4")
+    assert place.filename == "c.mp4"
+
+
+def test_several_files_do_not_overwrite_each_other() -> None:
+    task = task_with(target_dir="d", target_name="x.mp4")
+    keys = [place_of(task, number, settings_with()).key for number in range(3)]
+    assert keys == ["d/x.mp4", "d/x-2.mp4", "d/x-3.mp4"]
+
+
+def test_a_request_without_a_valid_place_is_refused() -> None:
+    with pytest.raises(ValueError, match="TargetDir"):
+        place_of(task_with(target_dir="../other"), 0, settings_with())
+    with pytest.raises(ValueError, match="Bucket"):
+        place_of(task_with(bucket="a_b"), 0, settings_with())
+
+
+@settings(deadline=None)
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_the_url_leads_to_the_key(target_dir: str, target_name: str) -> None:
+    try:
+        place = place_of(task_with(target_dir=target_dir, target_name=target_name), 0, settings_with())
+    except ValueError:
+        return
+    assert place.url.isascii()
+    parts = urlsplit(place.url)
+    assert unquote(parts.path) == f"/{place.key}"
+    assert not parts.query
+    assert not parts.fragment
+    assert place.key.endswith(f"/{place.filename}")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"s3_bucket": "With_Capitals"},
+        {"s3_endpoint": "127.0.0.1:9000"},
+        {"s3_endpoint": "https://host/path"},
+        {"s3_region": ""},
+        {"s3_addressing_style": "auto"},
+    ],
+)
+def test_wrong_settings_are_refused(changes: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        settings_with(**changes)

@@ -1,0 +1,67 @@
+"""One stack for all end-to-end tests, and a site to record. A failing test keeps its logs and its video."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.panoreel import PANOREEL, Panoreel, leftovers
+from tests.e2e.site import make_video, serve_site
+
+ARTIFACTS = Path(__file__).parents[2] / ".artifacts"
+START_TIMEOUT_S = 60.0
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the test site."""
+    media = tmp_path_factory.mktemp("media")
+    make_video(media / "moving.mp4", seconds=12)
+    with serve_site(media) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def panoreel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panoreel]:
+    """A running stack. When it stops, nothing of it may be left."""
+    before = leftovers()
+    data = tmp_path_factory.mktemp("stack") / "data"
+    process = subprocess.Popen([PANOREEL, "up", "--data-dir", data, "--port", "0"], stdout=subprocess.DEVNULL)
+    endpoints = data / "endpoints.json"
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not endpoints.exists():
+        assert process.poll() is None, "the stack did not start"
+        assert time.monotonic() < deadline, "the stack did not get ready"
+        time.sleep(0.05)
+    try:
+        yield Panoreel(data, json.loads(endpoints.read_text()))
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert leftovers() - before == set()
+    assert not endpoints.exists()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Copy what a failing test has recorded, and the stack's logs, to `.artifacts/<test>`."""
+    report = yield
+    if report.when == "call" and report.failed and isinstance(item, pytest.Function):
+        kept = ARTIFACTS / item.name.replace("/", "_")
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir(parents=True)
+        directory, stack = item.funcargs.get("tmp_path"), item.funcargs.get("panoreel")
+        if isinstance(directory, Path):
+            shutil.copytree(directory, kept / "files")
+        if isinstance(stack, Panoreel):
+            shutil.copytree(stack.data / "logs", kept / "logs")
+        sys.stderr.write(f"\nkept: {kept}\n")
+    return report

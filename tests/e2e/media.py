@@ -1,0 +1,105 @@
+"""What is in a recording, read back by decoding it."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import av.logging
+import numpy as np
+from numpy.typing import NDArray
+
+CELL = 16
+BITS = 24
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A decoded picture, RGB of shape (height, width, 3), shown from `time_s` on."""
+
+    time_s: float
+    picture: Picture
+
+
+def frames(path: Path) -> Iterator[Frame]:
+    """All pictures, in order."""
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            assert frame.time is not None
+            yield Frame(frame.time, frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False))
+
+
+def sound(path: Path) -> NDArray[np.float32]:
+    """All samples, shape (n, 2), 48 kHz."""
+    with av.open(str(path)) as container:
+        assert container.streams.audio[0].rate == 48_000
+        blocks = [frame.to_ndarray().T for frame in container.decode(audio=0)]
+    return np.concatenate(blocks)
+
+
+def decode_errors(path: Path) -> list[str]:
+    """Whatever libav complains about while it decodes all of the file."""
+    av.logging.set_level(av.logging.WARNING)
+    try:
+        with av.logging.Capture() as messages, av.open(str(path)) as container:
+            for _ in container.decode(video=0):
+                pass
+            container.seek(0)
+            for _ in container.decode(audio=0):
+                pass
+    finally:
+        av.logging.set_level(None)
+    return [text.strip() for _, _, text in messages]
+
+
+def number(picture: Picture) -> int | None:
+    """The number that the page drew (see `pages/counter.js`); None when there is none to be read."""
+    row = picture[-CELL:, : CELL * BITS].mean(axis=2)
+    cells = row.reshape(CELL, BITS, CELL)[4:-4, :, 4:-4].mean(axis=(0, 2))
+    if ((cells > 60) & (cells < 195)).any():
+        return None
+    return int("".join("1" if cell > 128 else "0" for cell in cells), 2)
+
+
+def boxes(path: Path) -> list[str]:
+    """The types of a file's top-level boxes, in order (ISO/IEC 14496-12 §4.2)."""
+    found = []
+    with path.open("rb") as file:
+        while header := file.read(8):
+            size, kind = struct.unpack(">I4s", header)
+            found.append(kind.decode())
+            skip = struct.unpack(">Q", file.read(8))[0] - 16 if size == 1 else size - 8
+            file.seek(skip, 1)
+    return found
+
+
+def tone_level(samples: NDArray[np.float32], frequency_hz: float) -> float:
+    """The amplitude of one frequency in mono, 0 to 1."""
+    mono = samples.mean(axis=1)
+    wave = np.exp(-2j * np.pi * frequency_hz * np.arange(len(mono)) / 48_000)
+    return float(2 * abs(np.dot(mono, wave)) / len(mono))
+
+
+def onsets(samples: NDArray[np.float32], *, threshold: float = 0.05) -> list[float]:
+    """Times in seconds at which sound begins after at least 0.1 s of silence."""
+    loud = np.flatnonzero(np.abs(samples).max(axis=1) > threshold)
+    if not len(loud):
+        return []
+    first = np.concatenate(([0], np.flatnonzero(np.diff(loud) > 4_800) + 1))
+    return [float(loud[index]) / 48_000 for index in first]
+
+
+def flashes(path: Path) -> list[float]:
+    """Times in seconds at which the middle of the picture turns from dark to light."""
+    times, was_light = [], True
+    for frame in frames(path):
+        height, width, _ = frame.picture.shape
+        middle = frame.picture[height // 3 : height // 2, width // 3 : width // 2]
+        light = bool(middle.mean() > 128)
+        if light and not was_light:
+            times.append(frame.time_s)
+        was_light = light
+    return times

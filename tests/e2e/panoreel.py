@@ -1,0 +1,130 @@
+"""Panoreel as its users meet it: the command line and the HTTP API."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+PANOREEL = Path(sys.executable).with_name("panoreel")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The outcome of `panoreel record --json`."""
+
+    exit_code: int
+    answer: dict[str, Any]
+    stderr: str
+    file: Path
+
+    @property
+    def events(self) -> list[str]:
+        """The types of the task's events, in order."""
+        return [event["type"] for event in self.answer["events"]]
+
+    def event_time_s(self, event_type: str) -> float:
+        """When the first event of this type happened, in Unix seconds."""
+        [time, *_] = [event["time"] for event in self.answer["events"] if event["type"] == event_type]
+        return datetime.fromisoformat(time).timestamp()
+
+
+@dataclass(frozen=True)
+class Panoreel:
+    """A running stack."""
+
+    data: Path
+    endpoints: dict[str, Any]
+
+    def act(self, action: str, **data: Any) -> dict[str, Any]:
+        """One request of the action API."""
+        answer = httpx.post(
+            f"{self.endpoints['api']}/record", json={"Action": action, "Data": data}, timeout=30
+        )
+        assert answer.status_code == 200
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def record(self, url: str, out: Path, *options: str) -> Recorded:
+        """Run `panoreel record` against this stack."""
+        return record(url, out, "--server", self.endpoints["api"], *options)
+
+    def await_task(
+        self, task_id: str, until: Callable[[dict[str, Any]], bool], timeout_s: float = 60
+    ) -> dict[str, Any]:
+        """Describe the task until it is as wanted."""
+        deadline = time.monotonic() + timeout_s
+        while not until(task := self.act("Describe", TaskID=task_id)):
+            assert time.monotonic() < deadline, f"in vain: {task}"
+            time.sleep(0.1)
+        return task
+
+    def events(self, task_id: str) -> list[dict[str, Any]]:
+        """The task's history."""
+        history: list[dict[str, Any]] = httpx.get(
+            f"{self.endpoints['api']}/tasks/{task_id}/events", timeout=30
+        ).json()["Events"]
+        return history
+
+
+def record(url: str, out: Path, *options: str) -> Recorded:
+    """Run `panoreel record --json`."""
+    done = subprocess.run(
+        [PANOREEL, "record", url, "--out", out, "--json", *options],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return Recorded(done.returncode, json.loads(done.stdout), done.stderr, out)
+
+
+def leftovers() -> set[str]:
+    """What a stack could leave behind: processes, X locks and sockets, shared memory, temporary files."""
+    return _processes() | _shared_memory() | _files()
+
+
+def _processes() -> set[str]:
+    programs = (
+        "nats-server",
+        "postgres",
+        "weed",
+        "panoreel.",
+        "playwright",
+        "chrom",
+        "Xorg",
+        "Xvfb",
+        "pulse",
+    )
+    return {
+        f"process {process.pid} {process.info['cmdline']}"
+        for process in psutil.process_iter(["cmdline", "status"])
+        if any(program in " ".join(process.info["cmdline"] or ()) for program in programs)
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+        and process.pid != os.getpid()
+    }
+
+
+def _shared_memory() -> set[str]:
+    lines = Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
+    return {f"shared memory {line.split()[1]}" for line in lines}
+
+
+def _files() -> set[str]:
+    x_files = [*Path("/tmp/.X11-unix").glob("*"), *Path("/tmp").glob(".X*-lock")]
+    others = [
+        path
+        for directory in ("/tmp", "/dev/shm", "/run")
+        for path in Path(directory).glob("*")
+        if any(name in path.name.lower() for name in ("panoreel", "playwright", "chrom", "pulse"))
+    ]
+    return {str(path) for path in (*x_files, *others)}
