@@ -46,10 +46,12 @@ async def test_other_tasks_do_not_conflict(log: EventLog, task_id: str) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2], ids=["one", "batch"])
-async def test_of_two_writers_exactly_one_wins_each_position(log: EventLog, task_id: str, count: int) -> None:
+async def test_of_two_writers_exactly_one_wins_each_position(
+    log: EventLog, server_url: str, task_id: str, count: int
+) -> None:
     [created] = await log.append(task_id, [CREATED], 0, CAUSE)
     position = created.seq
-    async with open_log(log.client.connected_url.geturl(), "rival") as rival:
+    async with open_log(server_url, "rival") as rival:
         for _ in range(ROUNDS):
             batch = [events.RefreshRequested()] * count
             answers = await asyncio.gather(

@@ -51,19 +51,19 @@ async def until_held_by(bucket: KeyValue, task_id: str, recorder_id: str | None,
 async def test_lease_lasts_while_renewed_and_runs_out_after(
     own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ttl_s = 1.5
-    monkeypatch.setattr(leases, "RENEW_INTERVAL_S", 0.5)
+    ttl_s = 1.0
+    monkeypatch.setattr(leases, "RENEW_INTERVAL_S", 0.3)
     async with open_log(own_nats_server.url, "test") as log:
         stream = (await log.js.stream_info(f"KV_{LEASES}")).config
         await log.js.update_stream(replace(stream, max_age=ttl_s, duplicate_window=ttl_s))
         bucket = await log.js.key_value(LEASES)
         async with kept(Lease(log, "t", "a", 1)):
             await until_held_by(bucket, "t", "a", within_s=1)
-            for _ in range(20):
+            for _ in range(15):
                 await asyncio.sleep(0.1)
                 assert await holder(bucket, "t") == "a"
         expired_s = await until_held_by(bucket, "t", None, within_s=ttl_s + 1)
-        assert expired_s > ttl_s - 0.6
+        assert expired_s > ttl_s - 0.4
 
 
 async def test_released_lease_is_gone_at_once(log: EventLog, task_id: str) -> None:

@@ -103,7 +103,7 @@ fi
 PYTHON=$(find_python) || { install_packages python3 && PYTHON=$(find_python); } ||
     fail "Python 3.11 or later is missing; on Debian 12 run:  sudo apt-get install python3"
 uv=$(find_uv)
-# Compiled now, so that the first start is as quick as the second. The certificates are the system's, as for git and apt.
+# Compiled now, so that the first start is as quick as the second. Certificates are the system's, as for apt.
 env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1 \
     "$uv" sync --frozen --compile-bytecode --python "$PYTHON"
 echo "$fingerprint $PWD" >$STAMP

@@ -29,11 +29,11 @@ class Recorded:
     @property
     def events(self) -> list[str]:
         """The types of the task's events, in order."""
-        return [event["type"] for event in self.answer["events"]]
+        return [event["Type"] for event in self.answer["events"]]
 
     def event_time_s(self, event_type: str) -> float:
         """When the first event of this type happened, in Unix seconds."""
-        [time, *_] = [event["time"] for event in self.answer["events"] if event["type"] == event_type]
+        [time, *_] = [event["Time"] for event in self.answer["events"] if event["Type"] == event_type]
         return datetime.fromisoformat(time).timestamp()
 
 
@@ -52,6 +52,13 @@ class Panoreel:
         assert answer.status_code == 200
         body: dict[str, Any] = answer.json()
         return body
+
+    def try_act(self, action: str, **data: Any) -> dict[str, Any]:
+        """One request of the action API, which may be down: then an answer with an error code."""
+        try:
+            return self.act(action, **data)
+        except httpx.TransportError as error:
+            return {"ErrorCode": "Unreachable", "ErrorMessage": str(error)}
 
     def record(self, url: str, out: Path, *options: str) -> Recorded:
         """Run `panoreel record` against this stack."""

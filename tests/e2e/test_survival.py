@@ -1,11 +1,14 @@
 """What is left when something dies in the middle of a recording."""
 
 import asyncio
-import itertools
+import time
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
+import pytest
 
 from panoreel.dispatch.audit import audit
 from panoreel.dispatch.database import connect
@@ -13,43 +16,98 @@ from panoreel.eventlog.log import open_log
 from tests.e2e import media
 from tests.e2e.panoreel import Panoreel
 
+COMMANDS = {
+    "dispatch": ("-m", "panoreel.dispatch"),
+    "recorder": ("-m", "panoreel.recorder"),
+    "child": ("-m", "panoreel.recorder.child"),
+    "transcoder": ("-m", "panoreel.transcoder"),
+    "uploader": ("-m", "panoreel.uploader"),
+    "notifier": ("-m", "panoreel.notifier"),
+    "nats": ("nats-server",),
+    "postgres": ("postgres",),
+    "weed": ("weed",),
+}
+BYSTANDERS = sorted(COMMANDS.keys() - {"recorder", "child"})
 
-def find_process(*words: str) -> psutil.Process:
-    """The one process whose command line holds all `words`."""
-    [found] = [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if all(any(word in part for part in process.info["cmdline"] or ()) for word in words)
-    ]
-    return found
+
+def find_process(panoreel: Panoreel, name: str) -> psutil.Process:
+    """A process of this stack: the first one that runs this program."""
+    stack = psutil.Process(panoreel.endpoints["pid"])
+    for process in stack.children(recursive=True):
+        try:
+            words = [Path(word).name for word in process.cmdline()]
+        except psutil.NoSuchProcess:  # or a zombie
+            continue
+        if all(word in words for word in COMMANDS[name]):
+            return process
+    raise LookupError(name)
 
 
-def test_a_killed_recording_goes_on(panoreel: Panoreel, site: str, tmp_path: Path) -> None:
-    task_id = panoreel.act("Start", RecordURL=f"{site}/busy.html")["TaskID"]
-    panoreel.await_task(task_id, lambda task: task["Status"] == "recording")
-    segments = panoreel.data / "blobs" / "segments" / task_id
-    panoreel.await_task(task_id, lambda _: len(list(segments.glob("1/*.mp4"))) >= 2)
-    find_process("panoreel.recorder.child").kill()
-    panoreel.await_task(task_id, lambda _: len(list(segments.glob("2/*.mp4"))) >= 2)
+def start(panoreel: Panoreel, url: str, segments: int) -> str:
+    """Start a recording and wait until it has this many segments."""
+    task_id: str = panoreel.act("Start", RecordURL=url)["TaskID"]
+    await_segments(panoreel, task_id, 1, segments)
+    return task_id
+
+
+def await_segments(panoreel: Panoreel, task_id: str, epoch: int, count: int) -> None:
+    """Wait until this many segments of an epoch rest in the blob store."""
+    blobs = panoreel.data / "blobs" / "segments" / task_id / str(epoch)
+    deadline = time.monotonic() + 60
+    while len(list(blobs.glob("*.mp4"))) < count:
+        assert time.monotonic() < deadline, panoreel.act("Describe", TaskID=task_id)
+        time.sleep(0.1)
+
+
+def finish(panoreel: Panoreel, task_id: str, out: Path) -> tuple[dict[str, Any], list[int]]:
+    """Stop the recording and fetch it: the task, and the numbers that its page drew."""
     panoreel.act("Stop", TaskID=task_id)
-    task = panoreel.await_task(task_id, lambda task: task["Status"] == "finished")
-    assert task["RetryNum"] == 1
-
+    task = panoreel.await_task(task_id, lambda task: task["Status"] == "finished", timeout_s=90)
     [video] = task["Result"]["Videos"]
-    out = tmp_path / "killed.mp4"
     out.write_bytes(httpx.get(video["FileURL"]).content)
     assert out.stat().st_size == video["FileSize"]
     assert media.decode_errors(out) == []
     numbers = [media.number(frame.picture) for frame in media.frames(out)]
-    restarts = sum(1 for a, b in itertools.pairwise(numbers) if a is not None and b is not None and b < a)
-    assert restarts == 1, "the page was opened twice, and both epochs are in the file"
+    return task, [number for number in numbers if number is not None]
+
+
+def restarts(numbers: list[int]) -> int:
+    """How often the page was opened anew."""
+    return sum(1 for before, after in pairwise(numbers) if after < before)
+
+
+@pytest.mark.parametrize("name", ["child", "recorder"])
+def test_a_killed_recorder_loses_at_most_the_open_segment(
+    panoreel: Panoreel, site: str, tmp_path: Path, name: str
+) -> None:
+    task_id = start(panoreel, f"{site}/sync.html", segments=2)
+    find_process(panoreel, name).kill()
+    await_segments(panoreel, task_id, epoch=2, count=1)
+    task, numbers = finish(panoreel, task_id, tmp_path / "killed.mp4")
+    assert task["RetryNum"] == 1
+    assert restarts(numbers) == 1, "the page was opened twice, and both epochs are in the file"
     packaged = next(event for event in panoreel.events(task_id) if event["Type"] == "outputs_packaged")
     [gap] = packaged["Data"]["gaps"]
     assert 0 < gap["lost_s"] < 15
 
 
+def test_a_recording_does_not_notice_who_else_dies(panoreel: Panoreel, site: str, tmp_path: Path) -> None:
+    task_id = start(panoreel, f"{site}/sync.html", segments=1)
+    for name in BYSTANDERS:
+        find_process(panoreel, name).kill()
+        time.sleep(1)
+    deadline = time.monotonic() + 60
+    while "ErrorCode" in panoreel.try_act("Describe", TaskID=task_id):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    task, numbers = finish(panoreel, task_id, tmp_path / "survived.mp4")
+    assert "RetryNum" not in task
+    assert restarts(numbers) == 0
+    assert len(set(numbers)) >= 25 * task["Result"]["Videos"][0]["FileDuration"] - 30
+
+
 def test_a_stop_before_any_claim_ends_without_media(panoreel: Panoreel, site: str) -> None:
-    recorder = find_process("panoreel.recorder")
+    recorder = find_process(panoreel, "recorder")
     recorder.suspend()
     try:
         task_id = panoreel.act("Start", RecordURL=f"{site}/still.html")["TaskID"]

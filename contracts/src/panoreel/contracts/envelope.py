@@ -92,3 +92,8 @@ class StoredEvent:
     envelope: Envelope
     event: Event
     payload: bytes
+
+    def cause(self, actor: str) -> Cause:
+        """This event as what `actor` acts upon."""
+        known = self.envelope.cause
+        return Cause(actor, known.correlation, str(self.envelope.id), known.traceparent)

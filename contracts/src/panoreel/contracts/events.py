@@ -211,7 +211,7 @@ class CallbackFailed(Event):
     """No attempt to tell the receiver succeeded."""
 
     type: ClassVar[str] = "callback_failed"
-    attempts: int = Field(ge=1)
+    attempts: int = Field(ge=0)
     last_error: str
 
 

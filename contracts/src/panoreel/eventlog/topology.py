@@ -33,6 +33,7 @@ SEGMENTS: Final = "SEGMENTS"
 DEAD: Final = "DEAD"
 LEASES: Final = "leases"
 SECRETS: Final = "secrets"
+DEPLOYMENT: Final = "deployment"
 
 LEASE_TTL_S: Final = 6.0
 """How long a recorder may stay silent before its lease runs out."""
@@ -144,6 +145,11 @@ BUCKETS: Final = (
     KeyValueConfig(
         bucket=SECRETS,
         description="Sealed parameters of unfinished tasks",
+        storage=StorageType.FILE,
+    ),
+    KeyValueConfig(
+        bucket=DEPLOYMENT,
+        description="What all services must have in common",
         storage=StorageType.FILE,
     ),
 )

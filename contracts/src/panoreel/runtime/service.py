@@ -27,9 +27,14 @@ def load_settings(settings: type[Settings]) -> Settings:
 
 
 def run_service(
-    settings: ServiceSettings, work: Callable[[Callable[[], None]], Coroutine[None, None, None]]
+    settings: ServiceSettings,
+    work: Callable[[Callable[[], None]], Coroutine[None, None, None]],
+    refusals: tuple[type[Exception], ...] = (),
 ) -> None:
-    """Run `work(ready)` until it ends or a SIGTERM or SIGINT cancels it; it calls `ready()` once it works."""
+    """Run `work(ready)` until it ends or a SIGTERM or SIGINT cancels it; it calls `ready()` once it works.
+
+    An exception of `refusals` is what an operator has to mend: it ends the process with its sentence alone.
+    """
     configure_logs(settings.log_level)
 
     def ready() -> None:
@@ -38,6 +43,8 @@ def run_service(
 
     try:
         asyncio.run(_until_signalled(work(ready)))
+    except refusals as refusal:
+        raise SystemExit(str(refusal)) from None
     finally:
         if settings.ready_file:
             settings.ready_file.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Settings that every service has; each adds its own. They come from `PANOREEL_…` variables."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,4 +16,4 @@ class ServiceSettings(BaseSettings):
 
     nats_url: SecretStr = Field(description="nats://user:password@host:port")
     ready_file: Path | None = Field(default=None, description="is created once the service works")
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

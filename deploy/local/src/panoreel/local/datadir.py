@@ -17,9 +17,6 @@ from typing import Self
 
 from .errors import DataDirectoryInUse, LocalError
 
-KEPT_LOG_BYTES = 4 * 1024 * 1024
-"""A log larger than this is set aside as `<name>.log.1` when its program starts again."""
-
 
 def default_data_dir() -> Path:
     """`$XDG_DATA_HOME/panoreel`, else `~/.local/share/panoreel` (XDG Base Directory Specification)."""
@@ -124,12 +121,10 @@ class DataDirectory:
         return Identity(**json.loads(file.read_text()))
 
     def log(self, name: str) -> Path:
-        """The log of the program `name`, ready to be appended to."""
-        log = self.path / "logs" / f"{name}.log"
-        log.parent.mkdir(exist_ok=True)
-        if log.exists() and log.stat().st_size > KEPT_LOG_BYTES:
-            log.replace(log.with_suffix(".log.1"))
-        return log
+        """The log of the program `name`; its directory exists."""
+        logs = self.path / "logs"
+        logs.mkdir(exist_ok=True)
+        return logs / f"{name}.log"
 
     def publish(self, endpoints: Endpoints) -> None:
         """Tell who looks into this directory that the stack is ready, and where."""

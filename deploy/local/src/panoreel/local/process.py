@@ -17,7 +17,9 @@ READY_TIMEOUT_S = 60.0
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 15.0
 SETTLED_S = 30.0
-"""A program that ran this long is started again without delay when it dies."""
+"""A program that ran this long is started again after the shortest pause when it dies."""
+KEPT_LOG_BYTES = 4 * 1024 * 1024
+"""A log larger than this is set aside as `<name>.log.1` when its program starts again."""
 LOG_TAIL_LINES = 12
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -43,17 +45,12 @@ class Program:
 class SupervisedProcess:
     """One running `Program`. `log` names the file for its output; `report` gets lines for the user."""
 
-    def __init__(self, program: Program, log: Callable[[str], Path], report: Callable[[str], None]) -> None:
+    def __init__(self, program: Program, log: Path, report: Callable[[str], None]) -> None:
         self._program = program
         self._log = log
         self._report = report
         self._process: asyncio.subprocess.Process | None = None
         self._supervision: asyncio.Task[None] | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """The process id while the program runs."""
-        return self._process.pid if self._process and self._process.returncode is None else None
 
     async def start(self) -> None:
         """Start the program, wait until it is ready, and keep it running from then on.
@@ -77,10 +74,7 @@ class SupervisedProcess:
 
     async def stop(self) -> None:
         """Ask the program to stop, and kill what is left of it."""
-        if self._supervision:
-            self._supervision.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._supervision
+        self._let_die()
         process = self._process
         if process is None:
             return
@@ -89,11 +83,19 @@ class SupervisedProcess:
                 process.send_signal(self._program.stop_signal)
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), self._program.stop_timeout_s)
-        self.kill()
+        self._kill_session()
         await process.wait()
 
     def kill(self) -> None:
-        """Kill the program and all that is left in its session."""
+        """Kill the program and all that is left in its session, now and for good."""
+        self._let_die()
+        self._kill_session()
+
+    def _let_die(self) -> None:
+        if self._supervision:
+            self._supervision.cancel()
+
+    def _kill_session(self) -> None:
         if self._process:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -101,7 +103,9 @@ class SupervisedProcess:
     async def _spawn(self) -> asyncio.subprocess.Process:
         program = self._program
         program.before_start()
-        with self._log(program.name).open("ab") as log:
+        if self._log.exists() and self._log.stat().st_size > KEPT_LOG_BYTES:
+            self._log.replace(self._log.with_suffix(".log.1"))
+        with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 "setpriv",
                 f"--pdeathsig={program.death_signal}",
@@ -128,15 +132,14 @@ class SupervisedProcess:
                 f"{self._program.name} died with {_ending(code)}; starting it again in {pause_s:g} s\n"
                 f"{self._log_tail()}"
             )
-            self.kill()
+            self._kill_session()
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             process = await self._spawn()
 
     def _log_tail(self) -> str:
-        log = self._log(self._program.name)
-        lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:] if log.exists() else []
-        return "\n".join([f"--- the end of {log}", *lines])
+        lines = self._log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        return "\n".join([f"--- the end of {self._log}", *lines])
 
 
 def adopt_orphans() -> None:

@@ -7,7 +7,7 @@ import rich.progress
 from rich.console import Console
 from rich.filesize import decimal
 
-SOUND_STATES = {"normal": "starting", "canceled": "stopping", "transcode": "packaging", "upload": "storing"}
+PLAIN_NAMES = {"normal": "starting", "canceled": "stopping", "transcode": "packaging", "upload": "storing"}
 """Public states whose names say little at a terminal."""
 
 
@@ -39,7 +39,7 @@ class Progress:
 
     def state(self, status: str, elapsed_s: float) -> None:
         """Show the task's public status and how much has been recorded."""
-        state = SOUND_STATES.get(status, status)
+        state = PLAIN_NAMES.get(status, status)
         self._show(state, elapsed_s, self._seconds, f"{elapsed_s:.1f} / {self._seconds} s")
 
     def downloading(self, so_far: int, total: int) -> None:

@@ -27,7 +27,7 @@ async def run(
     ready: Callable[[Endpoints], None],
     services_of: ServicesOf = services.programs,
 ) -> None:
-    """Run a stack on `directory` until SIGINT or SIGTERM; a second signal kills what has not stopped by then.
+    """Run a stack on `directory` until a signal asks it to stop; a second one kills what still runs.
 
     Calls `ready` once everything works. Raises a `LocalError` when the directory or the API's `port` is taken
     or a program does not start; nothing is left running then.
@@ -43,7 +43,7 @@ async def run(
                 stack.kill()
             stop_asked.set()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, on_signal)
         try:
             if await _until(stop_asked, stack.start()):
@@ -118,7 +118,7 @@ class Stack:
         await self._start(self._servers, postgres.program(self._directory, self._ports["postgres"]))
 
     async def _start(self, group: list[SupervisedProcess], program: Program) -> None:
-        process = SupervisedProcess(program, self._directory.log, self._report)
+        process = SupervisedProcess(program, self._directory.log(program.name), self._report)
         group.append(process)
         await process.start()
 

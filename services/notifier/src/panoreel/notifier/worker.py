@@ -7,7 +7,7 @@ from typing import Final
 from structlog.contextvars import bound_contextvars
 
 from panoreel.contracts.commands import ReportCallback
-from panoreel.contracts.envelope import Cause, StoredEvent
+from panoreel.contracts.envelope import StoredEvent
 from panoreel.contracts.events import CallbackDelivered, CallbackFailed, CallbackSkipped, Failure
 from panoreel.contracts.task import Phase, Task
 from panoreel.eventlog.errors import Permanent, SecretsUnavailable
@@ -48,13 +48,13 @@ class Notifier:
         task, _ = await self._log.load(ended.task_id)
         if task and task.phase == Phase.CALLBACK:
             report = ReportCallback(await self._tell(task))
-            await self._log.execute(task.task_id, report, _cause(ended))
+            await self._log.execute(task.task_id, report, ended.cause(SERVICE))
         await self._secrets.purge(ended.task_id)
 
     async def give_up(self, ended: StoredEvent, failure: Failure) -> None:
         """Finish the task, although its receiver was not told."""
-        failed = CallbackFailed(attempts=1, last_error=failure.message)
-        await self._log.execute(ended.task_id, ReportCallback(failed), _cause(ended))
+        failed = CallbackFailed(attempts=0, last_error=failure.message)
+        await self._log.execute(ended.task_id, ReportCallback(failed), ended.cause(SERVICE))
         await self._secrets.purge(ended.task_id)
 
     async def _tell(self, task: Task) -> CallbackDelivered | CallbackFailed | CallbackSkipped:
@@ -68,8 +68,3 @@ class Notifier:
             return CallbackSkipped()
         with bound_contextvars(task_id=task.task_id):
             return await deliver(Message.about(task), secrets.callback_url)
-
-
-def _cause(ended: StoredEvent) -> Cause:
-    envelope = ended.envelope
-    return Cause(SERVICE, envelope.cause.correlation, str(envelope.id), envelope.cause.traceparent)

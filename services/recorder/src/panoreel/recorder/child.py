@@ -16,6 +16,7 @@ import threading
 import time
 import traceback
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from panoreel.recorder.errors import CaptureError
@@ -25,17 +26,24 @@ from panoreel.recorder.recording import record
 log = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG: Final = 1
+PR_SET_CHILD_SUBREAPER: Final = 36
+ORPHANS_TIMEOUT_S: Final = 0.5
 LINE_LIMIT: Final = 1 << 20
 
 
 def main() -> int:
     """Record what the order on standard input says; the exit code."""
+    prctl = ctypes.CDLL(None).prctl
     # Together with the end of standard input this leaves no gap: a parent that died before is noticed there.
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    return asyncio.run(_serve(Reporter()))
+    try:
+        return asyncio.run(_serve(Reporter()))
+    finally:
+        _end_orphans()
 
 
 class Reporter:
@@ -86,6 +94,19 @@ async def _listen(lines: asyncio.StreamReader, stop: asyncio.Future[float]) -> N
     if not stop.done():
         log.error("the recorder service has gone")
         os._exit(1)
+
+
+def _end_orphans() -> None:
+    """Reap what our programs left behind, which prctl(2) made our children; kill what does not end."""
+    deadline = time.monotonic() + ORPHANS_TIMEOUT_S
+    with suppress(ChildProcessError):
+        while True:
+            if os.waitpid(-1, os.WNOHANG) != (0, 0):
+                continue
+            if time.monotonic() > deadline:
+                for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+                    os.kill(int(pid), signal.SIGKILL)
+            time.sleep(0.01)
 
 
 def _set(stop: asyncio.Future[float]) -> None:

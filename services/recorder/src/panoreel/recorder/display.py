@@ -70,8 +70,11 @@ class Geometry:
 
     @classmethod
     def holding(cls, width: int, height: int, fps: int) -> Self:
-        """The smallest screen that can show a picture of this size; X demands even modes."""
-        return cls(max(SMALLEST, width + width % 2), max(SMALLEST, height + height % 2), fps)
+        """The smallest screen that can show a picture of this size, and hide the mouse pointer right of it.
+
+        X demands even modes.
+        """
+        return cls(max(SMALLEST, width + width % 2 + 2), max(SMALLEST, height + height % 2), fps)
 
     @property
     def modeline(self) -> str:

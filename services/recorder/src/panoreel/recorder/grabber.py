@@ -108,7 +108,9 @@ class Grabber:
         waiting = select.poll()
         waiting.register(self._connection.get_file_descriptor(), select.POLLIN)
         waiting.register(self._wake, select.POLLIN)
-        waiting.poll(max(0.0, timeout_s * 1000))
+        ready = waiting.poll(max(0.0, timeout_s * 1000))
+        if any(fd == self._wake for fd, _ in ready):
+            os.eventfd_read(self._wake)
 
     def _subscribe(self, memory: SharedMemory) -> None:
         connection = self._connection

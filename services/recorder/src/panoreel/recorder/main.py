@@ -1,5 +1,6 @@
 """The recorder's entry: settings and wiring."""
 
+from panoreel.blobs.errors import BlobsUnavailable
 from panoreel.recorder.settings import RecorderSettings
 from panoreel.recorder.worker import work
 from panoreel.runtime.service import load_settings, run_service
@@ -8,4 +9,4 @@ from panoreel.runtime.service import load_settings, run_service
 def main() -> None:
     """Claim tasks and record them until told to stop."""
     settings = load_settings(RecorderSettings)
-    run_service(settings, lambda ready: work(settings, ready))
+    run_service(settings, lambda ready: work(settings, ready), refusals=(BlobsUnavailable,))

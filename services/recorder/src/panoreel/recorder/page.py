@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
@@ -51,26 +52,33 @@ class RecordedPage:
     def __init__(self, page: Page, url: str) -> None:
         self._page = page
         self._url = url
-        self._is_download = False
         self._is_media = False
-        page.on("download", lambda _: setattr(self, "_is_download", True))
 
     async def open(self, timeout_s: float) -> None:
         """Load the page and wait until it has painted; raises `PageRefused` with a sentence for the user."""
         if urlsplit(self._url).scheme not in ("http", "https"):
             raise PageRefused(f"RecordURL {address(self._url)} is neither http nor https")
+        statuses: list[int] = []
+
+        def note_status(response: Response) -> None:
+            if response.request.is_navigation_request() and response.frame.parent_frame is None:
+                statuses.append(response.status)
+
+        # An error status without a body is no response but an error to Playwright: hence the event.
+        self._page.on("response", note_status)
         try:
-            response = await self._page.goto(self._url, timeout=timeout_s * 1000)
+            await self._page.goto(self._url, timeout=timeout_s * 1000)
         except LoadTimeout:
             raise self._refused(f"it did not finish loading within {timeout_s:g} s") from None
         except Error as error:
-            raise self._failure(error) from None
-        self._check(response)
-        try:
+            self._check(statuses)
+            raise self._failure(error.message) from None
+        self._page.remove_listener("response", note_status)
+        self._check(statuses)
+        # A page that is too busy with itself to tell is recorded as it is.
+        with suppress(TimeoutError):
             async with asyncio.timeout(PAINT_TIMEOUT_S):
                 await self._settle()
-        except TimeoutError:
-            pass  # a page that is busy with itself is recorded as it is
 
     async def begin(self) -> None:
         """Recording begins: a media file plays from its start."""
@@ -87,16 +95,17 @@ class RecordedPage:
             except Error:
                 await self._page.wait_for_load_state()
 
-    def _check(self, response: Response | None) -> None:
-        if response is not None and response.status >= 400:
-            raise self._refused(f"it answered {_status(response)}")
+    def _check(self, statuses: list[int]) -> None:
+        if statuses and statuses[-1] >= 400:
+            raise self._refused(f"it answered {_status(statuses[-1])}")
 
-    def _failure(self, error: Error) -> PageRefused:
-        if self._is_download:
+    def _failure(self, message: str) -> PageRefused:
+        """What Playwright says, in words; its own message holds the whole URL."""
+        if "Download is starting" in message:
             return PageRefused(
                 "invalid RecordURL or unsupported RecordURL, please check again: it is a download, not a page"
             )
-        found = re.search(r"net::(ERR_\w+)", error.message)
+        found = re.search(r"net::(ERR_\w+)", message)
         name = found.group(1) if found else "ERR_FAILED"
         for pattern, words in NETWORK_ERRORS:
             if re.fullmatch(pattern, name):
@@ -113,8 +122,8 @@ def address(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _status(response: Response) -> str:
+def _status(code: int) -> str:
     try:
-        return f"{response.status} {HTTPStatus(response.status).phrase}"
+        return f"{code} {HTTPStatus(code).phrase}"
     except ValueError:
-        return str(response.status)
+        return str(code)

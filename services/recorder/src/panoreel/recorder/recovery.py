@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from panoreel.contracts.commands import ReportLost
+from panoreel.contracts.envelope import Cause
 from panoreel.eventlog.segments import manifest
 from panoreel.recorder.recorder import Recorder
 from panoreel.recorder.segments import sealed
@@ -33,15 +34,14 @@ def _made(directory: Path) -> list[Path]:
 
 
 async def _recover_task(recorder: Recorder, spool: Path) -> None:
-    task_id = spool.name
-    for epoch in await asyncio.to_thread(_made, spool):
-        for path, media in await asyncio.to_thread(sealed, epoch):
-            await recorder.publish(task_id, path, media)
+    task_id = spool.name.partition(".")[0]
+    for path, media in await asyncio.to_thread(sealed, spool):
+        await recorder.publish(task_id, path, media)
     task, _ = await recorder.log.load(task_id)
     if task and task.recorder_id == recorder.id:
         announced = await manifest(recorder.log, task_id)
         last_index = max((s.index for s in announced if s.epoch == task.epoch), default=None)
         reason = "the recorder died and was started again"
-        await recorder.report(task_id, ReportLost(task.epoch, last_index, reason))
+        await recorder.report(task_id, ReportLost(task.epoch, last_index, reason), Cause(recorder.actor))
         _logger.warning("gave back a recording", task_id=task_id, epoch=task.epoch, last_index=last_index)
     await asyncio.to_thread(shutil.rmtree, spool)

@@ -7,8 +7,8 @@ and the outbox waits as long as it must.
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
@@ -17,7 +17,7 @@ import structlog
 
 from panoreel.contracts import commands, events
 from panoreel.contracts.commands import FailRecording, RecorderReport, Rejected, ReportLost, ReportStopped
-from panoreel.contracts.envelope import StoredEvent
+from panoreel.contracts.envelope import Cause, StoredEvent
 from panoreel.contracts.events import Failure
 from panoreel.contracts.task import Task
 from panoreel.eventlog.errors import SecretsUnavailable
@@ -31,8 +31,14 @@ from panoreel.recorder.segments import sealed
 SEAL_S: Final = 10.0
 """How long a child may take to seal its last segment when the service shuts down."""
 
+TIDY_UP_S: Final = 5.0
+"""How long a child may take to end what it started, after its last report."""
+
 RETRY_PAUSE_S: Final = 0.5
-MAX_RETRY_PAUSE_S: Final = 5.0
+MAX_TIDY_UP_S: Final = 5.0
+"""How long a child may take to end what it started, after its last report."""
+
+RETRY_PAUSE_S: Final = 5.0
 
 _logger = structlog.get_logger()
 
@@ -40,11 +46,11 @@ _logger = structlog.get_logger()
 class Session:
     """A recording that this recorder owns."""
 
-    def __init__(self, recorder: Recorder, task: Task, seq: int) -> None:
+    def __init__(self, recorder: Recorder, task: Task, claimed: StoredEvent, spool: Path) -> None:
         self._recorder = recorder
         self._task = task
-        self._seq = seq
-        self._spool = recorder.spool(task.task_id) / str(task.epoch)
+        self._claimed = claimed
+        self._spool = spool
         self._outbox: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._last_index: int | None = None
         self._end: Stopped | Failed | None = None
@@ -59,45 +65,68 @@ class Session:
         Raises:
             LogUnavailable, Contention: the log did not take the claim; nothing is owned.
         """
-        task_id = offered.task_id
         # Before the claim: a recorder that dies right after it finds the directory, and so what it owns.
-        recorder.spool(task_id).mkdir(parents=True, exist_ok=True)
-        claim = commands.Claim(recorder.id)
+        spool = recorder.spool(offered)
+        spool.mkdir(exist_ok=True)
         try:
-            outcome = await recorder.log.execute(task_id, claim, recorder.cause(str(offered.envelope.id)))
+            claim = commands.Claim(recorder.id)
+            outcome = await recorder.log.execute(offered.task_id, claim, offered.cause(recorder.actor))
         except Rejected:
-            with suppress(OSError):
-                recorder.spool(task_id).rmdir()
+            await cls._give_back_unnoticed_claim(recorder, offered.task_id)
+            spool.rmdir()
             return None
-        return cls(recorder, outcome.task, outcome.seq)
+        recorder.recording.add(offered.task_id)
+        return cls(recorder, outcome.task, outcome.appended[0], spool)
+
+    @staticmethod
+    async def _give_back_unnoticed_claim(recorder: Recorder, task_id: str) -> None:
+        """An earlier claim may have been stored although the log's answer never came: then it is lost."""
+        task, _ = await recorder.log.load(task_id)
+        if task and task.recorder_id == recorder.id and task_id not in recorder.recording:
+            lost = ReportLost(task.epoch, None, "the claim's acknowledgement was lost")
+            await recorder.report(task_id, lost, Cause(recorder.actor))
 
     async def run(self) -> None:
         """Record until the task is stopped, fails, or is lost."""
         lease = Lease(self._recorder.log, self._task.task_id, self._recorder.id, self._task.epoch)
         run = Path(tempfile.mkdtemp(dir=self._recorder.settings.run_dir))
-        self._spool.mkdir(exist_ok=True)
         try:
-            async with asyncio.TaskGroup() as group:
+            async with asyncio.TaskGroup() as group, self._child(run) as child:
                 keeping = [group.create_task(lease.keep()), group.create_task(self._send())]
-                await self._record(run, group)
+                if child:
+                    following = group.create_task(self._follow(child))
+                    await self._record(child)
+                    following.cancel()
                 if self._owner:
                     await self._hand_over()
                 for task in keeping:
                     task.cancel()
             await lease.release()
         finally:
+            self._recorder.recording.discard(self._task.task_id)
             await asyncio.to_thread(shutil.rmtree, run, ignore_errors=True)
 
-    async def _record(self, run: Path, group: asyncio.TaskGroup) -> None:
+    @asynccontextmanager
+    async def _child(self, run: Path) -> AsyncIterator[ChildProcess | None]:
+        """The process that records, given time to tidy up at the end; None when there is nothing to record."""
         order = await self._order(run)
         if order is None:
+            yield None
             return
+        child = await ChildProcess.start(order)
         try:
-            child = await ChildProcess.start(order)
-        except OSError as error:
-            self._end = Failed(code="InternalError", message=f"no process: {error}", permanent=False)
-            return
-        following = group.create_task(self._follow(child))
+            yield child
+        finally:
+            try:
+                async with asyncio.timeout(TIDY_UP_S):
+                    exit_code = await child.exited()
+            except TimeoutError:
+                child.kill()
+                exit_code = await child.exited()
+            self._log.info("child ended", exit_code=exit_code)
+
+    async def _record(self, child: ChildProcess) -> None:
+        """Take what the child reports, until it has nothing more to say."""
         try:
             await self._listen(child)
         except asyncio.CancelledError:
@@ -106,10 +135,6 @@ class Session:
             with suppress(TimeoutError):
                 async with asyncio.timeout(SEAL_S):
                     await self._listen(child)
-        finally:
-            following.cancel()
-            child.kill()
-            self._log.info("child ended", exit_code=await child.exited())
 
     async def _order(self, run: Path) -> RecordingOrder | None:
         """What the child is to do; None when there is nothing to do, and then `_end` says why."""
@@ -151,7 +176,7 @@ class Session:
                         self._end = report
 
     async def _follow(self, child: ChildProcess) -> None:
-        async with aclosing(self._recorder.log.follow(self._task.task_id, self._seq)) as history:
+        async with aclosing(self._recorder.log.follow(self._task.task_id, self._claimed.seq)) as history:
             async for stored in history:
                 match stored.event:
                     case events.StopRequested():
@@ -167,7 +192,7 @@ class Session:
         child.kill()
 
     def _queue(self, command: commands.Command) -> None:
-        self._outbox.put_nowait(lambda: self._recorder.report(self._task.task_id, command))
+        self._outbox.put_nowait(lambda: self._report(command))
 
     def _queue_segment(self, report: protocol.SegmentSealed) -> None:
         self._last_index = report.media.index
@@ -189,8 +214,11 @@ class Session:
         outcome = self._outcome()
         if isinstance(outcome, ReportLost):
             await asyncio.sleep(min(self._task.retry_num * RETRY_PAUSE_S, MAX_RETRY_PAUSE_S))
-        await self._recorder.report(self._task.task_id, outcome)
-        await asyncio.to_thread(shutil.rmtree, self._recorder.spool(self._task.task_id))
+        await self._report(outcome)
+        await asyncio.to_thread(shutil.rmtree, self._spool)
+
+    async def _report(self, command: commands.Command) -> None:
+        await self._recorder.report(self._task.task_id, command, self._claimed.cause(self._recorder.actor))
 
     def _outcome(self) -> RecorderReport:
         epoch, last_index = self._task.epoch, self._last_index

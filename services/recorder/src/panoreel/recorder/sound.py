@@ -25,8 +25,8 @@ BLOCK_SAMPLES: Final = 2048
 """Samples read at a time: few enough that a recording ends promptly, enough that silence costs nothing."""
 
 BACKLOG_S: Final = 0.12
-"""How old a sample must be before it is read. The sink renders ahead of its time, so that a fresh sample's age is
-negative, which libpulse's simple interface reports as 0."""
+"""How old a sample must be before it is read. The sink renders ahead of its time, so that a fresh sample has
+a negative age, which libpulse's simple interface reports as 0."""
 
 BLOCK_BYTES: Final = BLOCK_SAMPLES * CHANNELS * 2
 

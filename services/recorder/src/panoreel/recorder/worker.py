@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from panoreel.blobs.directory import DirectoryBlobs
+from panoreel.blobs.shared import open_shared
 from panoreel.eventlog.claims import ClaimQueue
 from panoreel.eventlog.errors import Contention, LogUnavailable
 from panoreel.eventlog.log import open_log
@@ -25,9 +25,8 @@ _logger = structlog.get_logger()
 
 async def work(settings: RecorderSettings, ready: Callable[[], None]) -> None:
     """Record until cancelled."""
-    blobs = DirectoryBlobs(settings.blobs_dir)
-    await asyncio.to_thread(blobs.check)
     async with open_log(settings.nats_url.get_secret_value(), f"recorder {settings.recorder_id}") as log:
+        blobs = await open_shared(log, settings.blobs_dir)
         secrets = SecretStore(log, [key.get_secret_value() for key in settings.secret_keys])
         recorder = Recorder(settings, log, blobs, secrets)
         await recover(recorder)

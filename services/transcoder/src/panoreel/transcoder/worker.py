@@ -11,8 +11,9 @@ import structlog
 
 from panoreel.blobs.directory import DirectoryBlobs
 from panoreel.blobs.keys import output_key
+from panoreel.blobs.shared import open_shared
 from panoreel.contracts.commands import ReportPackaged
-from panoreel.contracts.envelope import Cause, StoredEvent
+from panoreel.contracts.envelope import StoredEvent
 from panoreel.contracts.events import Failure, Output, OutputsPackaged, PackagingFailed, RecordingStopped
 from panoreel.contracts.media import Segment
 from panoreel.contracts.task import Phase
@@ -40,13 +41,10 @@ async def work(settings: TranscoderSettings, ready: Callable[[], None]) -> None:
     Raises:
         BlobsUnavailable: the blob store cannot be used.
     """
-    blobs = DirectoryBlobs(settings.blobs_dir)
-    identity = await asyncio.to_thread(blobs.check)
     nats_url = settings.nats_url.get_secret_value()
     async with open_log(nats_url, SERVICE) as log:
-        transcoder = Transcoder(log, blobs)
+        transcoder = Transcoder(log, await open_shared(log, settings.blobs_dir))
         async with reacting(nats_url, SERVICE, TRANSCODER, transcoder.package, transcoder.give_up):
-            _logger.info("working", blob_store=identity)
             ready()
             await asyncio.Event().wait()
 
@@ -76,13 +74,13 @@ class Transcoder:
         if timeline.stretches:
             outputs = (await asyncio.to_thread(self._join, task.task_id, timeline),)
         packaged = ReportPackaged(OutputsPackaged(outputs=outputs, gaps=timeline.gaps))
-        await self._log.execute(task.task_id, packaged, _cause(stopped))
+        await self._log.execute(task.task_id, packaged, stopped.cause(SERVICE))
 
     async def give_up(self, stopped: StoredEvent, failure: Failure) -> None:
         """Tell the user why there is no file; the segments are kept."""
         message = f"video transcode failed({failure.message}); the segments are kept"
         failed = PackagingFailed(failure=Failure(code=failure.code, message=message))
-        await self._log.execute(stopped.task_id, ReportPackaged(failed), _cause(stopped))
+        await self._log.execute(stopped.task_id, ReportPackaged(failed), stopped.cause(SERVICE))
 
     def _join(self, task_id: str, timeline: Timeline) -> Output:
         # Imported here: the media libraries would slow down every start.
@@ -119,8 +117,3 @@ def _check_complete(stopped: RecordingStopped, segments: list[Segment], age: tim
     if age < LATE_SEGMENTS:
         raise Transient(f"{len(missing)} segments are not announced yet, the first is {missing[0]}")
     _logger.warning("segments are lost", missing=missing)
-
-
-def _cause(stopped: StoredEvent) -> Cause:
-    envelope = stopped.envelope
-    return Cause(SERVICE, envelope.cause.correlation, str(envelope.id), envelope.cause.traceparent)

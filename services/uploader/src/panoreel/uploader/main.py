@@ -9,7 +9,4 @@ from panoreel.uploader.worker import work
 def main() -> None:
     """Ship what the transcoder packages until told to stop."""
     settings = load_settings(UploaderSettings)
-    try:
-        run_service(settings, lambda ready: work(settings, ready))
-    except BlobsUnavailable as error:
-        raise SystemExit(f"PANOREEL_BLOBS_DIR: {error}") from None
+    run_service(settings, lambda ready: work(settings, ready), refusals=(BlobsUnavailable,))

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import structlog
 
-from panoreel.blobs.directory import DirectoryBlobs
 from panoreel.blobs.errors import BlobNotFound
 from panoreel.blobs.keys import outputs_prefix, segments_prefix
+from panoreel.blobs.shared import open_shared
 from panoreel.blobs.store import Blobs
 from panoreel.contracts.commands import ReportUploaded
-from panoreel.contracts.envelope import Cause, StoredEvent
+from panoreel.contracts.envelope import StoredEvent
 from panoreel.contracts.events import Failure, Output, OutputsUploaded, UploadFailed, Video
 from panoreel.contracts.task import Phase, Task
 from panoreel.eventlog.errors import Permanent, Transient
@@ -35,13 +35,10 @@ async def work(settings: UploaderSettings, ready: Callable[[], None]) -> None:
     Raises:
         BlobsUnavailable: the blob store cannot be used.
     """
-    blobs = DirectoryBlobs(settings.blobs_dir)
-    identity = await asyncio.to_thread(blobs.check)
     nats_url = settings.nats_url.get_secret_value()
     async with open_log(nats_url, SERVICE) as log:
-        uploader = Uploader(settings, log, blobs)
+        uploader = Uploader(settings, log, await open_shared(log, settings.blobs_dir))
         async with reacting(nats_url, SERVICE, UPLOADER, uploader.ship, uploader.give_up):
-            _logger.info("working", blob_store=identity)
             ready()
             await asyncio.Event().wait()
 
@@ -65,7 +62,7 @@ class Uploader:
         if task and task.phase == Phase.UPLOAD:
             videos = [await self._store(task, number) for number in range(len(task.outputs))]
             stored = ReportUploaded(OutputsUploaded(videos=tuple(videos)))
-            task = (await self._log.execute(task.task_id, stored, _cause(packaged))).task
+            task = (await self._log.execute(task.task_id, stored, packaged.cause(SERVICE))).task
         # An upload that failed has no finish time, and its files are kept.
         if task and task.finish_time:
             await asyncio.to_thread(self._remove_local_copies, task.task_id)
@@ -74,9 +71,10 @@ class Uploader:
         """Tell the user what the store said, and where the files are."""
         task, _ = await self._log.load(packaged.task_id)
         kept = ", ".join(output.blob_key for output in task.outputs) if task else ""
-        message = f"video upload failed({failure.message}); the file is kept as {kept}"
+        where = f"; the file is kept as {kept}" if kept else ""
+        message = f"video upload failed({failure.message}){where}"
         failed = ReportUploaded(UploadFailed(failure=Failure(code=failure.code, message=message)))
-        await self._log.execute(packaged.task_id, failed, _cause(packaged))
+        await self._log.execute(packaged.task_id, failed, packaged.cause(SERVICE))
 
     async def _store(self, task: Task, number: int) -> Video:
         output = task.outputs[number]
@@ -102,8 +100,3 @@ class Uploader:
     def _remove_local_copies(self, task_id: str) -> None:
         self._blobs.delete_prefix(outputs_prefix(task_id))
         self._blobs.delete_prefix(segments_prefix(task_id))
-
-
-def _cause(packaged: StoredEvent) -> Cause:
-    envelope = packaged.envelope
-    return Cause(SERVICE, envelope.cause.correlation, str(envelope.id), envelope.cause.traceparent)

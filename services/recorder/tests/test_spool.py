@@ -21,8 +21,10 @@ partial, spool = map(Path, sys.argv[1:])
 for index in itertools.count():
     content = os.urandom(3_000_000)
     digest = hashlib.sha256(content).hexdigest()
-    media = SegmentMedia(epoch=1, index=index, bytes=len(content), sha256=digest, first_pts=index, end_pts=index + 1,
-                         first_sample=0, end_sample=0, frames=1, wall_time=datetime.now(UTC))
+    media = SegmentMedia(
+        epoch=1, index=index, bytes=len(content), sha256=digest, frames=1, wall_time=datetime.now(UTC),
+        first_pts=index, end_pts=index + 1, first_sample=0, end_sample=0,
+    )
     seal(content, media, partial=partial, spool=spool)
     print(index, flush=True)
 """

@@ -1,0 +1,224 @@
+"""Segments of real encoder runs, joined and decoded."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from itertools import permutations
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from panoreel.contracts.media import Segment, SegmentMedia
+from panoreel.transcoder.errors import NothingRecorded, ParameterSetsDiffer, SegmentDamaged
+from panoreel.transcoder.join import JoinedFile, join
+from panoreel.transcoder.timeline import Timeline, arrange
+
+SCRIPT = Path(__file__).with_name("encode_epoch.py")
+SECOND = 90_000
+BIT = 16
+
+Encode = Callable[..., list[Segment]]
+
+
+@pytest.fixture(scope="module")
+def encode(tmp_path_factory: pytest.TempPathFactory) -> Encode:
+    """Encode one epoch in a process of its own; see `encode_epoch.py` for the options."""
+
+    def run(epoch: int, steps: list[int], *, parameters: dict[str, int] | None = None, **options: object):
+        directory = tmp_path_factory.mktemp("epoch")
+        options |= {"directory": str(directory), "epoch": epoch, "steps": steps}
+        order = json.dumps(options | {"parameters": parameters or {}})
+        done = subprocess.run([sys.executable, str(SCRIPT), order], stdout=subprocess.PIPE, check=True)
+        media = [SegmentMedia.model_validate_json(line) for line in done.stdout.splitlines()]
+        return [
+            Segment(**one.model_dump(), task_id="task", blob_key=str(directory / f"{one.index:08d}.mp4"))
+            for one in media
+        ]
+
+    return run
+
+
+@pytest.fixture
+def libav_messages() -> Iterator[list[tuple[int, str, str]]]:
+    """What libav has to complain about, from any thread."""
+    av.logging.set_level(av.logging.WARNING)
+    with av.logging.Capture(local=False) as messages:
+        yield messages
+    av.logging.set_level(None)
+
+
+def located(segment: Segment) -> Path:
+    return Path(segment.blob_key)
+
+
+def pictures(path: Path) -> list[av.VideoFrame]:
+    """All pictures, decoded strictly: any damage is an error."""
+    with av.open(str(path)) as container:
+        container.streams.video[0].codec_context.options = {"err_detect": "explode+bitstream+buffer"}
+        return list(container.decode(video=0))
+
+
+def numbers(frames: list[av.VideoFrame]) -> list[int]:
+    found = []
+    for frame in frames:
+        luma = frame.to_ndarray()[BIT // 2, BIT // 2 : 16 * BIT : BIT]
+        found.append(sum(1 << bit for bit, value in enumerate(luma) if value > 125))
+    return found
+
+
+def sound(path: Path) -> NDArray[np.float32]:
+    with av.open(str(path)) as container:
+        return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+
+
+def boxes(content: bytes, path: str = "") -> Iterator[tuple[str, bytes]]:
+    """Each box with its path (ISO/IEC 14496-12, 4.2)."""
+    position = 0
+    while position < len(content):
+        size = int.from_bytes(content[position : position + 4], "big")
+        kind = content[position + 4 : position + 8].decode()
+        body = content[position + 8 : position + size]
+        yield f"{path}/{kind}", body
+        if kind in ("moov", "trak", "mdia", "minf", "stbl"):
+            yield from boxes(body, f"{path}/{kind}")
+        position += size
+
+
+def check_file(path: Path, joined: JoinedFile, timeline: Timeline) -> None:
+    """A progressive MP4 with the index in front whose tracks begin at 0, of exactly the right length."""
+    content = path.read_bytes()
+    assert (joined.bytes, joined.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    found = list(boxes(content))
+    names = [name for name, _ in found]
+    assert names.index("/moov") < names.index("/mdat")
+    assert not [name for name in names if name.endswith(("/edts", "/ctts", "/moof"))]
+    scales = [int.from_bytes(body[12:16], "big") for name, body in found if name.endswith("/mdhd")]
+    assert scales == [90_000, 48_000]
+    with av.open(str(path)) as container:
+        video, audio = container.streams.video[0], container.streams.audio[0]
+        assert (video.codec_context.codec_tag, audio.codec_context.codec_tag) == ("avc1", "mp4a")
+        assert (video.start_time, audio.start_time) == (0, 0)
+        assert (video.duration, audio.duration) == (timeline.samples * 15 // 8, timeline.samples)
+        assert joined.duration_s == timeline.samples / 48_000
+        for stream in (video, audio):
+            end = 0
+            for packet in container.demux(stream):
+                if packet.pts is not None:
+                    assert packet.pts == packet.dts == end
+                    end += packet.duration
+            container.seek(0)
+            assert end == stream.duration
+        assert video.frames == joined.frames
+
+
+@pytest.mark.parametrize("crashed", [False, True])
+def test_two_encoder_processes(
+    encode: Encode, tmp_path: Path, libav_messages: list[object], crashed: bool
+) -> None:
+    """All numbers come out once and in order, at their times, whether the first run ended or broke off."""
+    steps = [int(step) for step in np.random.default_rng(1).integers(1_600, 9_000, 140)]
+    first = encode(1, steps)[: 2 if crashed else None]
+    kept = sum(segment.frames for segment in first)
+    second = encode(2, steps, preset="ultrafast", parameters={"crf": 28}, number=kept)
+    timeline = arrange(second + first)
+    joined = join(timeline, located, tmp_path / "out.mp4")
+    check_file(tmp_path / "out.mp4", joined, timeline)
+
+    frames = pictures(tmp_path / "out.mp4")
+    assert joined.frames == kept + len(steps)
+    assert numbers(frames) == list(range(joined.frames))
+    begin = first[-1].end_sample * 15 // 8
+    times = np.cumsum([0, *steps])
+    assert [frame.pts for frame in frames] == [*times[:kept], *(begin + times[: len(steps)])]
+    assert len(sound(tmp_path / "out.mp4")) == timeline.samples
+    assert libav_messages == []
+
+
+def test_a_lost_segment(encode: Encode, tmp_path: Path, libav_messages: list[object]) -> None:
+    """The hole is closed: the pictures around it meet at an audio frame, and the sound goes on there."""
+    segments = encode(1, [1_500] * 420)
+    assert len(segments) == 4
+    timeline = arrange([segments[0], segments[2], segments[3]])
+    joined = join(timeline, located, tmp_path / "out.mp4")
+    check_file(tmp_path / "out.mp4", joined, timeline)
+    frames = pictures(tmp_path / "out.mp4")
+    assert numbers(frames) == [*range(120), *range(240, 420)]
+    meeting = segments[0].end_sample * 15 // 8
+    assert frames[120].pts == meeting
+    offset = meeting - segments[2].first_sample * 15 // 8
+    later = [max(meeting + 1, 1_500 * number + offset) for number in range(241, 420)]
+    assert [frame.pts for frame in frames[121:]] == later
+    assert libav_messages == []
+
+
+def test_every_pair_of_header_neutral_options(encode: Encode, tmp_path: Path) -> None:
+    """Joined, each run decodes to the very pictures that it decodes to alone."""
+    options = [(preset, 23) for preset in ("ultrafast", "superfast", "veryfast", "faster", "medium")]
+    options += [("veryfast", 18), ("veryfast", 35)]
+    runs, alone = [], []
+    for epoch, (preset, crf) in enumerate(options, start=1):
+        runs.append(encode(epoch, [3_000] * 12, preset=preset, parameters={"crf": crf}))
+        join(arrange(runs[-1]), located, tmp_path / "alone.mp4")
+        alone.append([frame.to_ndarray() for frame in pictures(tmp_path / "alone.mp4")])
+    for one, other in permutations(range(len(options)), 2):
+        (first,), (second,) = runs[one], runs[other]
+        second = second.model_copy(update={"epoch": len(options) + 1, "wall_time": first.wall_time})
+        pair = [first, second]
+        join(arrange(pair), located, tmp_path / "pair.mp4")
+        decoded = np.array([frame.to_ndarray() for frame in pictures(tmp_path / "pair.mp4")])
+        assert np.array_equal(decoded, np.array(alone[one] + alone[other])), (options[one], options[other])
+
+
+@pytest.mark.parametrize("crashed", [False, True])
+@pytest.mark.parametrize(("frequency", "phases"), [(100, (0.5, 3.4)), (440, (1.5, 4.7)), (3_000, (0, 2))])
+def test_no_click_where_runs_meet(
+    encode: Encode, tmp_path: Path, frequency: float, phases: tuple[float, float], crashed: bool
+) -> None:
+    """Even where a tone meets itself out of phase, no step is larger than one and a half of its own."""
+    first = encode(1, [9_000] * 47, frequency=frequency, phase=phases[0])
+    second = encode(2, [9_000] * 22, frequency=frequency, phase=phases[1])
+    timeline = arrange([*first[: 1 if crashed else None], *second])
+    join(timeline, located, tmp_path / "out.mp4")
+    meeting = timeline.stretches[1].output_sample
+    around = sound(tmp_path / "out.mp4")[meeting - 2_048 : meeting + 4_096]
+    amplitude = 16_000 / 32_768
+    own_step = 2 * amplitude * np.sin(np.pi * frequency / 48_000)
+    assert np.abs(np.diff(around)).max() < 1.5 * own_step
+    assert np.abs(around).max() < 1.5 * amplitude
+    assert np.abs(around[-1_024:]).max() > 0.9 * amplitude
+
+
+@pytest.mark.parametrize("steps", [[90_000], [1]])
+def test_one_picture(encode: Encode, tmp_path: Path, steps: list[int], libav_messages: list[object]) -> None:
+    timeline = arrange(encode(1, steps))
+    joined = join(timeline, located, tmp_path / "out.mp4")
+    check_file(tmp_path / "out.mp4", joined, timeline)
+    assert joined.frames == len(pictures(tmp_path / "out.mp4")) == 1
+    assert 0 <= joined.duration_s - steps[0] / SECOND < 1024 / 48_000
+    assert libav_messages == []
+
+
+def test_other_parameters_are_refused(encode: Encode, tmp_path: Path) -> None:
+    segments = encode(1, [3_000]) + encode(2, [3_000], parameters={"reference_frames": 2})
+    with pytest.raises(ParameterSetsDiffer):
+        join(arrange(segments), located, tmp_path / "out.mp4")
+
+
+def test_a_damaged_segment_is_refused(encode: Encode, tmp_path: Path) -> None:
+    segments = encode(1, [3_000])
+    content = bytearray(located(segments[0]).read_bytes())
+    content[-1] ^= 1
+    located(segments[0]).write_bytes(content)
+    with pytest.raises(SegmentDamaged, match="segment 0 of epoch 1"):
+        join(arrange(segments), located, tmp_path / "out.mp4")
+
+
+def test_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NothingRecorded):
+        join(arrange([]), located, tmp_path / "out.mp4")
+    assert not (tmp_path / "out.mp4").exists()
