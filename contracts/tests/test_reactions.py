@@ -94,19 +94,21 @@ class Bench:
                     return
                 await asyncio.sleep(0.02)
 
-    async def dead(self) -> list[dict[str, Any]]:
-        """The advisories about this consumer."""
-        await asyncio.sleep(0.1)
-        found = []
-        for kind in ("MSG_TERMINATED", "MAX_DELIVERIES"):
-            subject = f"$JS.EVENT.ADVISORY.CONSUMER.{kind}.{TASKS}.{self.task_id}"
-            subscription = await self.log.js.subscribe(subject, stream=DEAD, ordered_consumer=True)
-            pending = (await subscription.consumer_info()).num_pending or 0
-            delivered = subscription.delivered
-            for _ in range(max(pending, delivered)):
-                found.append(json.loads((await subscription.next_msg(timeout=1)).data))
-            await subscription.unsubscribe()
-        return found
+    async def advisories(self) -> list[dict[str, Any]]:
+        """What `DEAD` holds about this consumer."""
+        subject = f"$JS.EVENT.ADVISORY.CONSUMER.*.{TASKS}.{self.task_id}"
+        counts = (await self.log.js.stream_info(DEAD, subjects_filter=subject)).state.subjects or {}
+        assert set(counts.values()) <= {1}
+        found = [await self.log.js.get_msg(DEAD, subject=subject) for subject in counts]
+        return [json.loads(message.data or b"") for message in found]
+
+    async def death(self) -> dict[str, Any]:
+        """The one advisory, once it is there."""
+        async with asyncio.timeout(WAIT_S):
+            while not (found := await self.advisories()):
+                await asyncio.sleep(0.02)
+        [advisory] = found
+        return advisory
 
 
 @pytest.fixture
@@ -131,7 +133,7 @@ async def test_events_are_handled_once_and_in_order(bench: Bench) -> None:
         appended.append(await bench.append())
         await bench.settled()
     assert bench.service.handled == appended
-    assert await bench.dead() == []
+    assert await bench.advisories() == []
 
 
 async def test_replicas_share_the_work(bench: Bench) -> None:
@@ -168,7 +170,7 @@ async def test_last_attempt_gives_up(bench: Bench) -> None:
         await bench.settled()
     assert len(bench.service.handled) == 2
     assert bench.service.given_up == [Failure(code="InternalError", message="'a bug' (after 2 attempts)")]
-    [advisory] = await bench.dead()
+    advisory = await bench.death()
     assert advisory["stream_seq"] == stored.seq
     assert advisory["type"] == "io.nats.jetstream.advisory.v1.terminated"
 
@@ -181,7 +183,7 @@ async def test_event_that_ends_every_process_is_given_up(bench: Bench) -> None:
         await bench.settled()
     assert bench.service.handled == []
     assert [failure.message for failure in bench.service.given_up] == ["no success in 1 attempts"]
-    assert len(await bench.dead()) == 1
+    assert await bench.death()
 
 
 async def test_event_that_cannot_even_be_given_up_is_dead(bench: Bench) -> None:
@@ -191,10 +193,7 @@ async def test_event_that_cannot_even_be_given_up_is_dead(bench: Bench) -> None:
         await bench.take_and_die()
     with pytest.raises(TimeoutError):
         await bench.take_and_die()
-    async with asyncio.timeout(WAIT_S):
-        while not (found := await bench.dead()):
-            await asyncio.sleep(0.05)
-    [advisory] = found
+    advisory = await bench.death()
     assert advisory["type"] == "io.nats.jetstream.advisory.v1.max_deliver"
     assert advisory["stream_seq"] == stored.seq
 
@@ -208,7 +207,7 @@ async def test_permanent_failure_gives_up_at_once(bench: Bench) -> None:
         await bench.settled()
     assert bench.service.given_up == [Failure(code="NoSuchBucket", message="the bucket does not exist")]
     assert len(bench.service.handled) == 2
-    [advisory] = await bench.dead()
+    advisory = await bench.death()
     assert advisory["stream_seq"] == stored.seq
 
 
@@ -225,7 +224,7 @@ async def test_giving_up_is_tried_again(bench: Bench) -> None:
         "not now (after 1 attempts)",
         "no success in 1 attempts",
     ]
-    assert len(await bench.dead()) == 1
+    assert await bench.death()
 
 
 async def test_moved_on_task_needs_nothing(bench: Bench) -> None:
@@ -237,7 +236,7 @@ async def test_moved_on_task_needs_nothing(bench: Bench) -> None:
         await bench.settled()
     assert len(bench.service.handled) == 2
     assert len(bench.service.given_up) == 1
-    assert await bench.dead() == []
+    assert await bench.advisories() == []
 
 
 @pytest.mark.parametrize(
@@ -263,7 +262,7 @@ async def test_unreadable_event_is_dead_and_stops_nobody(
     async with bench.reacting():
         await bench.settled()
     assert bench.service.handled == [readable, last]
-    [advisory] = await bench.dead()
+    advisory = await bench.death()
     assert advisory["stream_seq"] == ack.seq
 
 

@@ -20,10 +20,16 @@ async def test_applying_again_changes_nothing(log: EventLog, server_url: str) ->
 
 async def test_cluster_holds_every_stream_three_times(nats_cluster: NatsCluster) -> None:
     async with open_log(nats_cluster.url, "test") as log:
-        names = [info.config.name for info in await log.js.streams_info()]
-        assert set(names) == {"TASKS", "SEGMENTS", "DEAD", "KV_leases", "KV_secrets"}
+        names = {info.config.name for info in await log.js.streams_info()}
+        declared = {stream.name for stream in topology.STREAMS}
+        assert names == declared | {f"KV_{bucket.bucket}" for bucket in topology.BUCKETS}
         for info in await log.js.streams_info():
             assert info.config.num_replicas == 3
+
+
+async def test_buckets_are_never_read_from_a_replica_that_lags(log: EventLog) -> None:
+    for bucket in topology.BUCKETS:
+        assert not (await log.js.stream_info(f"KV_{bucket.bucket}")).config.allow_direct
 
 
 async def test_changed_and_missing_parts_are_named(own_nats_server: NatsServer) -> None:

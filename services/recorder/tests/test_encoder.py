@@ -232,6 +232,16 @@ def test_an_odd_edge_is_repeated(epoch: Callable[..., Epoch]) -> None:
     assert luma[90, 100] < 80 < 170 < luma[90, 321]
 
 
+def test_large_pictures_at_a_high_rate(epoch: Callable[..., Epoch]) -> None:
+    """Two threads share each picture, none of which is held back for longer because of that."""
+    run = epoch(width=1920, height=1080, fps=60)
+    for index in range(5):
+        run.encoder.video(numbered(index, 1920, 1080), index * SECOND)
+    run.await_reports(1)
+    run.encoder.close(5 * SECOND)
+    assert [number(frame) for frame in run.pictures()] == [0, 1, 2, 3, 4]
+
+
 def test_a_still_page_is_sealed_at_once(epoch: Callable[..., Epoch]) -> None:
     """A segment is there 0.1 s after the picture that opens the next one, and costs next to nothing."""
     run = epoch(width=1280, height=720)
@@ -332,7 +342,7 @@ def test_a_failing_disk_is_reported(epoch: Callable[..., Epoch]) -> None:
 
 
 def test_the_parameter_sets_depend_on_nothing_but_the_parameters(tmp_path: Path) -> None:
-    """Every preset and every quality writes the same `avcC`, with one thread or with two; sizes differ."""
+    """Every preset and every quality writes the same `avcC`, and another size another one."""
     found: dict[bytes, list[tuple[object, ...]]] = {}
     presets = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow")
     variants = [(preset, 23, 320) for preset in presets]

@@ -210,11 +210,11 @@ def test_other_parameters_are_refused(encode: Encode, tmp_path: Path) -> None:
 
 
 def test_a_damaged_segment_is_refused(encode: Encode, tmp_path: Path) -> None:
-    segments = encode(1, [3_000])
-    content = bytearray(located(segments[0]).read_bytes())
+    segments = encode(1, [45_000] * 10)
+    content = bytearray(located(segments[1]).read_bytes())
     content[-1] ^= 1
-    located(segments[0]).write_bytes(content)
-    with pytest.raises(SegmentDamaged, match="segment 0 of epoch 1"):
+    located(segments[1]).write_bytes(content)
+    with pytest.raises(SegmentDamaged, match="segment 1 of epoch 1"):
         join(arrange(segments), located, tmp_path / "out.mp4")
 
 

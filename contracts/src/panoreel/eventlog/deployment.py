@@ -1,10 +1,13 @@
 """What all services of one deployment must have in common, and cannot see of each other."""
 
+import asyncio
+from contextlib import suppress
+
 import nats.errors
-from nats.js.errors import KeyWrongLastSequenceError
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 
 from panoreel.eventlog.errors import LogUnavailable
-from panoreel.eventlog.log import EventLog
+from panoreel.eventlog.log import FIRST_RETRY_S, PATIENCE_S, EventLog
 from panoreel.eventlog.topology import DEPLOYMENT
 
 
@@ -15,11 +18,15 @@ async def agreed(log: EventLog, name: str, value: str) -> str:
         LogUnavailable: the bucket did not answer.
     """
     try:
-        bucket = await log.js.key_value(DEPLOYMENT)
-        try:
-            await bucket.create(name, value.encode())
-        except KeyWrongLastSequenceError:
-            return ((await bucket.get(name)).value or b"").decode()
-        return value
+        async with asyncio.timeout(PATIENCE_S):
+            bucket = await log.js.key_value(DEPLOYMENT)
+            while True:
+                try:
+                    with suppress(KeyWrongLastSequenceError):
+                        await bucket.create(name, value.encode())
+                    return ((await bucket.get(name)).value or b"").decode()
+                except KeyNotFoundError:
+                    # Another service was first, and a cluster is still storing what it said.
+                    await asyncio.sleep(FIRST_RETRY_S)
     except (nats.errors.Error, TimeoutError) as error:
         raise LogUnavailable("the deployment bucket does not answer") from error

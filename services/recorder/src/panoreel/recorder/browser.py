@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 CHROMIUM: Final = (Path("/usr/lib/chromium/chromium"), Path("/usr/bin/chromium"))
 ROOMY_SHARED_MEMORY: Final = 512 * 1024 * 1024
 CLOSE_TIMEOUT_S: Final = 3.0
+HOUR_MS: Final = 3_600_000
 
 OPTIONS: Final = (
     "--kiosk",  # neither toolbar nor frame
@@ -51,7 +52,7 @@ class Browser:
         self._run = run
         self._home = home
         self._playwright: Playwright | None = None
-        self._crashed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._page: Page | None = None
         self._closing: set[asyncio.Future[None]] = set()
 
     async def start(self) -> None:
@@ -95,15 +96,22 @@ class Browser:
             raise ProgramFailed(f"the browser did not start: {error.message.splitlines()[0]}") from error
         await asyncio.to_thread(fit_window, display.env, width, height)
         await context.add_init_script(QUIET)
-        page = context.pages[0]
         context.on("page", self._close_popup)
-        context.on("close", lambda _: self._note_crash("the browser ended"))
-        page.on("crash", lambda _: self._note_crash("the page crashed"))
-        return page
+        self._page = context.pages[0]
+        return self._page
 
     async def ended(self) -> None:
-        """Wait for the page to crash or the browser to end by itself; raises `PageCrashed` then."""
-        raise PageCrashed(await asyncio.shield(self._crashed))
+        """Wait for page, browser or driver to crash or end by itself; raises `PageCrashed` then."""
+        from playwright.async_api import Error
+
+        assert self._page is not None
+        try:
+            # No event tells that the driver died, but then a call that is under way fails.
+            await self._page.wait_for_function("() => false", polling=HOUR_MS, timeout=0)
+        except Error as error:
+            raise PageCrashed(
+                "the page crashed" if "crash" in error.message else "the browser ended"
+            ) from None
 
     async def stop(self) -> None:
         """End browser and driver, however far their start has come."""
@@ -118,10 +126,6 @@ class Browser:
         closing = asyncio.ensure_future(page.close())
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
-
-    def _note_crash(self, what: str) -> None:
-        if not self._crashed.done():
-            self._crashed.set_result(what)
 
     def _launcher(self) -> Path:
         """A script that Playwright takes for the browser: it changes the user and keeps the pipes."""

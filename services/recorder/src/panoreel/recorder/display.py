@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import secrets
+import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ XORG = Path("/usr/lib/xorg/Xorg")
 XVFB = Path("/usr/bin/Xvfb")
 SOCKETS = Path("/tmp/.X11-unix")
 START_TIMEOUT_S = 10.0
+NUMBER_FILE = "display"
 SLOWEST_PIXEL_CLOCK_HZ = 12_000_000
 SMALLEST = 320
 """Neither Xorg nor Chromium's windows work reliably below this many pixels; a smaller picture is cut out."""
@@ -135,7 +137,7 @@ class Display:
         """End the server, however far its start has come."""
         if self._process is not None:
             await end(self._process)
-            remove_locks(self._process.pid)
+            remove_socket(self._home)
 
     async def ended(self) -> None:
         """Wait for the server to end by itself; raises `ProgramFailed` then."""
@@ -185,6 +187,7 @@ class Display:
             log.warning("%s did not start: %s", kind, log_tail(output))
             return False
         self.number = int(number)
+        (self._home / NUMBER_FILE).write_text(str(self.number))
         log.info("display %s by %s, %dx%d", self.name, kind, self.geometry.width, self.geometry.height)
         return True
 
@@ -211,14 +214,19 @@ def _make_socket_directory() -> None:
         SOCKETS.chmod(0o1777)
 
 
-def remove_locks(pid: int) -> None:
-    """Remove lock and socket of the X server `pid`, which is dead: by SIGKILL, it leaves them behind."""
-    for lock in Path("/tmp").glob(".X*-lock"):
+def remove_socket(home: Path) -> None:
+    """Remove the socket of the X server that ran with this home, if it is dead.
+
+    A killed server leaves its socket behind; with `-displayfd` it makes no lock file.
+    """
+    try:
+        path = SOCKETS / f"X{int((home / NUMBER_FILE).read_text())}"
+    except (FileNotFoundError, ValueError):
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
         try:
-            owner = int(lock.read_text())
-        except (OSError, ValueError):
-            continue
-        if owner == pid:
-            number = lock.name.removeprefix(".X").removesuffix("-lock")
-            (SOCKETS / f"X{number}").unlink(missing_ok=True)
-            lock.unlink(missing_ok=True)
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+        except FileNotFoundError:
+            pass

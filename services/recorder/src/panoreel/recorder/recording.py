@@ -88,12 +88,13 @@ async def _capture(
             tell(Started(wall_time=capture.started.result()))
             await page.begin()
         await _first(stop, accident, ended)
+        if accident.done():
+            accident.result()
     finally:
-        length_s = await capture.finish(stop.result() if stop.done() else time.monotonic())
         ended.cancel()
         accident.cancel()
-    if accident.done():
-        accident.result()
+        await asyncio.gather(ended, accident, return_exceptions=True)
+        length_s = await capture.finish(stop.result() if stop.done() else time.monotonic())
     if not stop.done():
         tell(LimitReached())
     tell(Stopped(frames=capture.frames, duration_s=length_s))

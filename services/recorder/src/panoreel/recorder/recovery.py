@@ -25,7 +25,7 @@ async def recover(recorder: Recorder) -> None:
     for leftover in await asyncio.to_thread(_made, run):
         await asyncio.to_thread(shutil.rmtree, leftover, ignore_errors=True)
     for directory in await asyncio.to_thread(_made, spool):
-        await _recover_task(recorder, directory)
+        await give_back(recorder, directory, "the recorder died and was started again")
 
 
 def _made(directory: Path) -> list[Path]:
@@ -33,7 +33,8 @@ def _made(directory: Path) -> list[Path]:
     return sorted(directory.iterdir())
 
 
-async def _recover_task(recorder: Recorder, spool: Path) -> None:
+async def give_back(recorder: Recorder, spool: Path, reason: str) -> None:
+    """Announce what a recording that nobody looks after has left in its spool, and offer its task again."""
     task_id = spool.name.partition(".")[0]
     for path, media in await asyncio.to_thread(sealed, spool):
         await recorder.publish(task_id, path, media)
@@ -41,7 +42,6 @@ async def _recover_task(recorder: Recorder, spool: Path) -> None:
     if task and task.recorder_id == recorder.id:
         announced = await manifest(recorder.log, task_id)
         last_index = max((s.index for s in announced if s.epoch == task.epoch), default=None)
-        reason = "the recorder died and was started again"
         await recorder.report(task_id, ReportLost(task.epoch, last_index, reason), Cause(recorder.actor))
         _logger.warning("gave back a recording", task_id=task_id, epoch=task.epoch, last_index=last_index)
     await asyncio.to_thread(shutil.rmtree, spool)

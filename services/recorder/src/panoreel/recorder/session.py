@@ -35,10 +35,7 @@ TIDY_UP_S: Final = 5.0
 """How long a child may take to end what it started, after its last report."""
 
 RETRY_PAUSE_S: Final = 0.5
-MAX_TIDY_UP_S: Final = 5.0
-"""How long a child may take to end what it started, after its last report."""
-
-RETRY_PAUSE_S: Final = 5.0
+MAX_RETRY_PAUSE_S: Final = 5.0
 
 _logger = structlog.get_logger()
 
@@ -50,7 +47,7 @@ class Session:
         self._recorder = recorder
         self._task = task
         self._claimed = claimed
-        self._spool = spool
+        self.spool = spool
         self._outbox: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._last_index: int | None = None
         self._end: Stopped | Failed | None = None
@@ -108,7 +105,7 @@ class Session:
 
     @asynccontextmanager
     async def _child(self, run: Path) -> AsyncIterator[ChildProcess | None]:
-        """The process that records, given time to tidy up at the end; None when there is nothing to record."""
+        """The process that records, given time to tidy up at the end; None if there is nothing to record."""
         order = await self._order(run)
         if order is None:
             yield None
@@ -156,7 +153,7 @@ class Session:
             record_url=secrets.record_url,
             encoder=task.encoder,
             remaining_s=remaining_s,
-            spool=self._spool,
+            spool=self.spool,
             run=run,
             user=self._recorder.settings.user,
         )
@@ -207,7 +204,7 @@ class Session:
     async def _hand_over(self) -> None:
         """Announce what is left, tell how it ended, and clear the spool."""
         await self._outbox.join()
-        for path, media in await asyncio.to_thread(sealed, self._spool):
+        for path, media in await asyncio.to_thread(sealed, self.spool):
             # Sealed, but the child died before it could say so.
             await self._recorder.publish(self._task.task_id, path, media)
             self._last_index = media.index
@@ -215,7 +212,7 @@ class Session:
         if isinstance(outcome, ReportLost):
             await asyncio.sleep(min(self._task.retry_num * RETRY_PAUSE_S, MAX_RETRY_PAUSE_S))
         await self._report(outcome)
-        await asyncio.to_thread(shutil.rmtree, self._spool)
+        await asyncio.to_thread(shutil.rmtree, self.spool)
 
     async def _report(self, command: commands.Command) -> None:
         await self._recorder.report(self._task.task_id, command, self._claimed.cause(self._recorder.actor))

@@ -14,7 +14,7 @@ from panoreel.eventlog.errors import Contention, LogUnavailable
 from panoreel.eventlog.log import open_log
 from panoreel.eventlog.secrets import SecretStore
 from panoreel.recorder.recorder import Recorder
-from panoreel.recorder.recovery import recover
+from panoreel.recorder.recovery import give_back, recover
 from panoreel.recorder.session import Session
 from panoreel.recorder.settings import RecorderSettings
 
@@ -46,15 +46,16 @@ async def _claim_while_there_is_room(
         if session is None:
             room.release()
         else:
-            running = sessions.create_task(_run(session))
+            running = sessions.create_task(_run(recorder, session))
             running.add_done_callback(lambda _: room.release())
 
 
-async def _run(session: Session) -> None:
+async def _run(recorder: Recorder, session: Session) -> None:
     try:
         await session.run()
-    except Exception:  # one recording's failure must not touch the others; the spool keeps its media
+    except Exception as error:  # whatever it was, it must not touch other recordings, and this one goes on
         _logger.exception("a session failed")
+        await give_back(recorder, session.spool, f"the recorder failed: {error!r}")
 
 
 async def _claim(recorder: Recorder, queue: ClaimQueue) -> Session | None:

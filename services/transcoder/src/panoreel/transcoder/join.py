@@ -4,7 +4,7 @@ from __future__ import annotations  # PyAV's Packet is generic for type checkers
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -41,7 +41,7 @@ class JoinedFile:
 def join(timeline: Timeline, locate: Callable[[Segment], Path], output: Path) -> JoinedFile:
     """Write the timeline's media to `output`, with the index in front.
 
-    `locate` gives the file of a segment. One segment at a time is in memory, besides the index.
+    `locate` gives the file of a segment. A few segments at a time are in memory, besides the index.
 
     Where one encoder run follows another, the sound needs no treatment: the decoder adds the second half
     of each window to the first half of the next (ISO/IEC 14496-3, 4.6.11). The old run's last window thus
@@ -54,75 +54,102 @@ def join(timeline: Timeline, locate: Callable[[Segment], Path], output: Path) ->
     """
     if not timeline.stretches:
         raise NothingRecorded
-    first = timeline.stretches[0].segments[0]
+    contents = _Contents(locate)
     with av.open(str(output), "w", format="mp4", container_options=_MP4) as container:
-        with _opened(first, locate) as template:
-            tracks = _Tracks(container, template)
+        tracks = _Tracks(container)
         for stretch in timeline.stretches:
-            tracks.begin(stretch)
-            for segment in stretch.segments:
-                with _opened(segment, locate) as source:
-                    tracks.append(source)
-        tracks.finish()
+            with av.open(_StretchFile(contents.of(stretch)), "r", format="mp4") as source:
+                tracks.append(stretch, source)
+        tracks.finish(timeline.samples)
     with output.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     duration_s = timeline.samples / AUDIO_SAMPLE_RATE
     return JoinedFile(output.stat().st_size, sha256, duration_s, tracks.frames)
 
 
+class _Contents:
+    """Reads segments, and makes sure that all of them belong together."""
+
+    def __init__(self, locate: Callable[[Segment], Path]) -> None:
+        self._locate = locate
+        self._header = b""
+
+    def of(self, stretch: Stretch) -> Iterator[bytes]:
+        """One fragmented MP4 in pieces: a header, then each segment's fragment.
+
+        The header holds SPS and PPS (ISO/IEC 14496-15, 5.3.3) and the AudioSpecificConfig. Decoders take
+        one for a whole track, so that it has to be the same, byte for byte, in all segments.
+        """
+        for segment in stretch.segments:
+            content = self._locate(segment).read_bytes()
+            if hashlib.sha256(content).hexdigest() != segment.sha256:
+                raise SegmentDamaged(f"segment {segment.index} of epoch {segment.epoch} is damaged")
+            fragment = _fragment_position(content)
+            self._header = self._header or content[:fragment]
+            if content[:fragment] != self._header:
+                raise ParameterSetsDiffer
+            yield content[0 if segment is stretch.segments[0] else fragment :]
+
+
+class _StretchFile:
+    """Pieces of a file as what PyAV reads: opening each segment by itself would take 10 ms for probing."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._piece = io.BytesIO()
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes, none at the end."""
+        content = self._piece.read(size)
+        if not content:
+            self._piece = io.BytesIO(next(self._pieces, b""))
+            content = self._piece.read(size)
+        return content
+
+
 class _Tracks:
     """The output's sound and pictures, taken over packet by packet from one stretch after the other."""
 
-    def __init__(self, container: OutputContainer, template: InputContainer) -> None:
+    def __init__(self, container: OutputContainer) -> None:
         self.frames = 0
         self._container = container
-        self._video = container.add_stream_from_template(template.streams.video[0], opaque=True)
-        self._audio = container.add_stream_from_template(template.streams.audio[0], opaque=True)
-        container.start_encoding()
-        self._parameter_sets = _parameter_sets(template)
-        self._stretch: Stretch
         self._held: Packet[Stream] | None = None
 
-    def begin(self, stretch: Stretch) -> None:
-        self._stretch = stretch
-
-    def append(self, source: InputContainer) -> None:
-        """Copy a segment of the present stretch."""
-        if _parameter_sets(source) != self._parameter_sets:
-            raise ParameterSetsDiffer
+    def append(self, stretch: Stretch, source: InputContainer) -> None:
+        if not self._container.streams:
+            self._container.add_stream_from_template(source.streams.video[0], opaque=True)
+            self._container.add_stream_from_template(source.streams.audio[0], opaque=True)
         for packet in source.demux():
             if packet.pts is None:  # the demuxer's sign for the end
                 continue
             if packet.stream.type == "video":
-                self._append_picture(packet, packet.pts)
+                self._append_picture(stretch, packet, packet.pts)
             else:
-                packet.pts += self._stretch.output_sample - self._stretch.first_sample
+                packet.pts += stretch.output_sample - stretch.first_sample
                 packet.dts = packet.pts
-                packet.stream = self._audio
+                packet.stream = self._container.streams.audio[0]
                 self._container.mux(packet)
 
-    def finish(self) -> None:
+    def finish(self, samples: int) -> None:
         """Show the last picture until the end of the sound."""
-        self._release(_ticks(self._stretch.output_end))
+        self._release(_ticks(samples))
 
-    def _append_picture(self, packet: Packet[Stream], pts: int) -> None:
+    def _append_picture(self, stretch: Stretch, packet: Packet[Stream], pts: int) -> None:
         """Hold `packet` back until it is known how long it is shown.
 
         A stretch begins and ends on the audio grid: its first picture is moved to its beginning, by less
         than an audio frame, and what would come after its end is left out.
         """
-        pts = max(pts + _ticks(self._stretch.output_sample - self._stretch.first_sample), self._earliest())
-        if pts >= _ticks(self._stretch.output_end):
+        pts = max(pts + _ticks(stretch.output_sample - stretch.first_sample), _ticks(stretch.output_sample))
+        if self._held is not None and self._held.pts is not None:
+            pts = max(pts, self._held.pts + 1)
+        if pts >= _ticks(stretch.output_end):
             return
         self._release(pts)
         packet.pts = packet.dts = pts
-        packet.stream = self._video
+        packet.stream = self._container.streams.video[0]
         self._held = packet
         self.frames += 1
-
-    def _earliest(self) -> int:
-        begin = _ticks(self._stretch.output_sample)
-        return begin if self._held is None or self._held.pts is None else max(begin, self._held.pts + 1)
 
     def _release(self, next_pts: int) -> None:
         if self._held is not None and self._held.pts is not None:
@@ -130,17 +157,15 @@ class _Tracks:
             self._container.mux(self._held)
 
 
-def _opened(segment: Segment, locate: Callable[[Segment], Path]) -> InputContainer:
-    content = locate(segment).read_bytes()
-    if hashlib.sha256(content).hexdigest() != segment.sha256:
-        raise SegmentDamaged(f"segment {segment.index} of epoch {segment.epoch} is damaged")
-    return av.open(io.BytesIO(content), "r", format="mp4")
-
-
-def _parameter_sets(container: InputContainer) -> tuple[bytes | None, bytes | None]:
-    """SPS and PPS as in `avcC` (ISO/IEC 14496-15, 5.3.3), and the AudioSpecificConfig."""
-    video, audio = container.streams.video[0], container.streams.audio[0]
-    return video.codec_context.extradata, audio.codec_context.extradata
+def _fragment_position(content: bytes) -> int:
+    """Where the header ends and the first fragment begins: ISO/IEC 14496-12, 4.2 and 8.8."""
+    position = 0
+    while content[position + 4 : position + 8] != b"moof":
+        size = int.from_bytes(content[position : position + 4], "big")
+        if size < 8:
+            raise SegmentDamaged("a segment holds no fragment")
+        position += size
+    return position
 
 
 def _ticks(samples: int) -> int:
