@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.panoreel import PANOREEL, Panoreel, leftovers
-from tests.e2e.site import make_video, serve_site
+from tests.e2e.site import make_flashing_video, make_moving_video, serve_site
 
 ARTIFACTS = Path(__file__).parents[2] / ".artifacts"
 START_TIMEOUT_S = 60.0
@@ -22,7 +22,8 @@ START_TIMEOUT_S = 60.0
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the test site."""
     media = tmp_path_factory.mktemp("media")
-    make_video(media / "moving.mp4", seconds=12)
+    make_moving_video(media / "moving.mp4", seconds=12)
+    make_flashing_video(media / "flashing.mp4", seconds=12)
     with serve_site(media) as address:
         yield address
 

@@ -1,7 +1,7 @@
 """The web site that is recorded: test pages, media made on the fly, and everything that can go wrong."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -9,39 +9,57 @@ from pathlib import Path
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 PAGES = Path(__file__).parent / "pages"
 FPS = 30
+WIDTH, HEIGHT = 1280, 720
 
 
-def make_video(path: Path, *, seconds: int, width: int = 1280, height: int = 720) -> None:
-    """An H.264 and AAC file: moving bars, and 1 kHz on both channels."""
+def make_moving_video(path: Path, *, seconds: int) -> None:
+    """Bars that move, and 1 kHz."""
+    x = np.arange(WIDTH)
+
+    def picture(number: int) -> NDArray[np.uint8]:
+        bars = (np.sin((x + 8 * number) / 40) * 100 + 128).astype(np.uint8)
+        return np.tile(np.stack([bars, bars, 255 - bars], axis=1), (HEIGHT, 1, 1))
+
+    _make_video(path, seconds, picture, lambda _: np.float64(0.3))
+
+
+def make_flashing_video(path: Path, *, seconds: int) -> None:
+    """From the first second on, a white picture and 1 kHz for a fifth of each second."""
+
+    def picture(number: int) -> NDArray[np.uint8]:
+        on = number >= FPS and number % FPS < FPS / 5
+        return np.full((HEIGHT, WIDTH, 3), 235 if on else 16, np.uint8)
+
+    _make_video(path, seconds, picture, lambda time: 0.5 * ((time >= 1) & (time % 1 < 0.2)))
+
+
+def _make_video(
+    path: Path,
+    seconds: int,
+    picture: Callable[[int], NDArray[np.uint8]],
+    volume: Callable[[NDArray[np.float64]], np.float64 | NDArray[np.floating]],
+) -> None:
+    """An H.264 and AAC file, with 1 kHz in both channels at a volume that depends on the time."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "crf": "20"})
-        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         audio = container.add_stream("aac", rate=48_000, layout="stereo")
-        x = np.arange(width)
-        for number in range(seconds * FPS):
-            bars = (np.sin((x + 8 * number) / 40) * 100 + 128).astype(np.uint8)
-            picture = np.repeat(np.repeat(bars[None, :, None], height, axis=0), 3, axis=2)
-            picture[:, :, 2] = 255 - picture[:, :, 2]
-            for packet in video.encode(
-                av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-            ):
-                container.mux(packet)
         time = np.arange(seconds * 48_000) / 48_000
-        wave = (0.3 * np.sin(2 * np.pi * 1000 * time)).astype(np.float32)
+        wave = (volume(time) * np.sin(2 * np.pi * 1000 * time)).astype(np.float32)
+        for number in range(seconds * FPS):
+            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
+            container.mux(video.encode(frame))
         for start in range(0, len(wave), 1024):
-            block = av.AudioFrame.from_ndarray(
-                np.stack([wave[start : start + 1024]] * 2), format="fltp", layout="stereo"
-            )
-            block.rate = 48_000
-            block.pts = start
-            for packet in audio.encode(block):
-                container.mux(packet)
-        for stream in (video, audio):
-            for packet in stream.encode(None):
-                container.mux(packet)
+            stereo = np.stack([wave[start : start + 1024]] * 2)
+            block = av.AudioFrame.from_ndarray(stereo, format="fltp", layout="stereo")
+            block.rate, block.pts = 48_000, start
+            container.mux(audio.encode(block))
+        container.mux(video.encode(None))
+        container.mux(audio.encode(None))
 
 
 class _Handler(SimpleHTTPRequestHandler):
