@@ -37,7 +37,6 @@ class EncoderParameters(Frozen):
     crf: int = Field(default=23, ge=0, le=51)
     profile: str = "high"
     reference_frames: int = Field(default=1, ge=1, le=16)
-    b_frames: int = Field(default=0, ge=0, le=16)
     cabac: bool = True
     transform_8x8: bool = True
     weighted_prediction: int = Field(default=1, ge=0, le=2, description="x264's weightp")
