@@ -58,9 +58,10 @@ def configure(codec: VideoCodecContext, parameters: EncoderParameters, preset: s
     Whatever a preset may change in those headers is given explicitly. The psychovisual options are among
     it: x264 makes up for them in the PPS's `chroma_qp_index_offset`.
 
-    There is no lookahead, and there are no B-frames: both would delay the sealing of segments. x264 holds back exactly one picture, since rate control needs to know how long
-    each is shown. Threads by frame would hold back more of them, for seconds on a still page: when one
-    thread is too slow, two share each picture.
+    There is no lookahead, and there are no B-frames: both would delay the sealing of segments. x264 holds
+    back exactly one picture, since rate control needs to know how long each is shown. Threads by frame
+    would hold back more of them, for seconds on a still page: when one thread is too slow, two share each
+    picture.
     """
     width, height = coded_size(parameters)
     codec.width, codec.height, codec.pix_fmt = width, height, "yuv420p"
