@@ -20,6 +20,6 @@ async def open_shared(log: EventLog, root: Path) -> DirectoryBlobs:
     identity = await asyncio.to_thread(blobs.check)
     if await agreed(log, "blobs", identity) != identity:
         raise BlobsUnavailable(
-            f"the blob directory {root} is not the one that the other services use; mount the same one for all"
+            f"the blob directory {root} is not the one that the other services use; mount one for all"
         )
     return blobs

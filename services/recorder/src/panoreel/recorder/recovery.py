@@ -13,6 +13,7 @@ import structlog
 from panoreel.contracts.commands import ReportLost
 from panoreel.contracts.envelope import Cause
 from panoreel.eventlog.segments import manifest
+from panoreel.recorder.leftovers import sweep
 from panoreel.recorder.recorder import Recorder
 from panoreel.recorder.segments import sealed
 
@@ -23,7 +24,7 @@ async def recover(recorder: Recorder) -> None:
     """Announce every sealed segment in the spool, and give back the tasks that they belong to."""
     spool, run = recorder.settings.spool_dir, recorder.settings.run_dir
     for leftover in await asyncio.to_thread(_made, run):
-        await asyncio.to_thread(shutil.rmtree, leftover, ignore_errors=True)
+        await asyncio.to_thread(sweep, leftover)
     for directory in await asyncio.to_thread(_made, spool):
         await give_back(recorder, directory, "the recorder died and was started again")
 

@@ -24,6 +24,7 @@ from panoreel.eventlog.errors import SecretsUnavailable
 from panoreel.eventlog.leases import Lease
 from panoreel.recorder import protocol
 from panoreel.recorder.child_process import ChildProcess
+from panoreel.recorder.leftovers import sweep
 from panoreel.recorder.protocol import Failed, RecordingOrder, Stopped
 from panoreel.recorder.recorder import Recorder
 from panoreel.recorder.segments import sealed
@@ -101,7 +102,7 @@ class Session:
             await lease.release()
         finally:
             self._recorder.recording.discard(self._task.task_id)
-            await asyncio.to_thread(shutil.rmtree, run, ignore_errors=True)
+            await asyncio.to_thread(sweep, run)
 
     @asynccontextmanager
     async def _child(self, run: Path) -> AsyncIterator[ChildProcess | None]:
