@@ -34,6 +34,7 @@ check: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy $(IMPORTS:%=-p panoreel.%)
+	$(BIN)/mypy tests conftest.py
 	$(BIN)/lint-imports
 	$(UV) lock --check --offline
 	@$(MAKE) --no-print-directory check-alone

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 
 UV_VERSION=0.13.9
 PACKAGES="ca-certificates chromium chromium-sandbox xserver-xorg-core xserver-xorg-video-dummy xvfb pulseaudio libpulse0 libxcb1
-    fonts-noto-cjk fonts-noto-color-emoji fonts-liberation fonts-dejavu-core"
+    libatomic1 fonts-noto-cjk fonts-noto-color-emoji fonts-liberation fonts-dejavu-core"
 SERVICE_USER=panoreel
 STAMP=.venv/.panoreel-setup
 
@@ -75,32 +75,46 @@ find_python() {
     uv python find --no-python-downloads '>=3.11' 2>/dev/null
 }
 
+has_uv() {
+    command -v uv || .tools/bin/uv --version
+} >/dev/null 2>&1
+
+# python_packages: prints those that are missing for Python and, unless uv is there, for an environment to put it in.
+python_packages() {
+    if ! python=$(find_python); then
+        echo python3 python3-venv
+    elif ! has_uv && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        echo python3-venv
+    fi
+}
+
 # find_uv: prints the path of uv, the one on PATH or one of our own in .tools.
 find_uv() {
-    if command -v uv; then
-        return
-    fi
-    if ! .tools/bin/uv --version >/dev/null 2>&1; then
-        if ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
-            install_packages python3-venv >&2
-        fi
+    if ! has_uv; then
         rm -rf .tools
         "$PYTHON" -m venv .tools >&2
         .tools/bin/python -m pip install --quiet --disable-pip-version-check "uv==$UV_VERSION" >&2
     fi
-    echo .tools/bin/uv
+    command -v uv || echo .tools/bin/uv
 }
 
-# shellcheck disable=SC2086 # one word for each package
-install_packages $PACKAGES
-create_service_user
+# is_set_up: whether the Python packages are those that this clone asks for.
+is_set_up() {
+    [ "$(cat $STAMP 2>/dev/null)" = "$fingerprint $PWD" ] && .venv/bin/python -c '' 2>/dev/null
+}
 
 fingerprint=$(cat uv.lock pyproject.toml contracts/pyproject.toml services/*/pyproject.toml \
     deploy/local/pyproject.toml "$0" | sha256sum)
-if [ "$(cat $STAMP 2>/dev/null)" = "$fingerprint $PWD" ] && .venv/bin/python -c '' 2>/dev/null; then
+
+# All at once, so that whoever may not install them is told of all at once.
+is_set_up || PACKAGES="$PACKAGES $(python_packages)"
+# shellcheck disable=SC2086 # one word for each package
+install_packages $PACKAGES
+create_service_user
+if is_set_up; then
     exit 0
 fi
-PYTHON=$(find_python) || { install_packages python3 && PYTHON=$(find_python); } ||
+PYTHON=$(find_python) ||
     fail "Python 3.11 or later is missing; on Debian 12 run:  sudo apt-get install python3"
 uv=$(find_uv)
 # Compiled now, so that the first start is as quick as the second. Certificates are the system's, as for apt.

@@ -9,10 +9,12 @@ import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.e2e.panoreel import PANOREEL, Panoreel, leftovers
 from tests.e2e.site import make_flashing_video, make_moving_video, serve_site
+from tests.servers.leftovers import still_alive
 
 ARTIFACTS = Path(__file__).parents[2] / ".artifacts"
 START_TIMEOUT_S = 60.0
@@ -43,8 +45,10 @@ def panoreel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panoreel]:
     try:
         yield Panoreel(data, json.loads(endpoints.read_text()))
     finally:
+        processes = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
+    assert still_alive(processes) == []
     assert leftovers() - before == set()
     assert not endpoints.exists()
 

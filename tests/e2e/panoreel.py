@@ -1,7 +1,6 @@
 """Panoreel as its users meet it: the command line and the HTTP API."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
+
+from tests.servers.leftovers import dead_sockets, orphaned_memory
 
 PANOREEL = Path(sys.executable).with_name("panoreel")
 
@@ -96,42 +96,12 @@ def record(url: str, out: Path, *options: str) -> Recorded:
 
 
 def leftovers() -> set[str]:
-    """What a stack could leave behind: processes, X locks and sockets, shared memory, temporary files."""
-    return _processes() | _shared_memory() | _files()
-
-
-def _processes() -> set[str]:
-    programs = (
-        "nats-server",
-        "postgres",
-        "weed",
-        "panoreel.",
-        "playwright",
-        "chrom",
-        "Xorg",
-        "Xvfb",
-        "pulse",
-    )
-    return {
-        f"process {process.pid} {process.info['cmdline']}"
-        for process in psutil.process_iter(["cmdline", "status"])
-        if any(program in " ".join(process.info["cmdline"] or ()) for program in programs)
-        and process.info["status"] != psutil.STATUS_ZOMBIE
-        and process.pid != os.getpid()
-    }
-
-
-def _shared_memory() -> set[str]:
-    lines = Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
-    return {f"shared memory {line.split()[1]}" for line in lines}
-
-
-def _files() -> set[str]:
-    x_files = [*Path("/tmp/.X11-unix").glob("*"), *Path("/tmp").glob(".X*-lock")]
-    others = [
-        path
+    """What a stack could leave behind, its processes aside."""
+    names = ("panoreel", "playwright", "chrom", "pulse")
+    files = {
+        str(path)
         for directory in ("/tmp", "/dev/shm", "/run")
-        for path in Path(directory).glob("*")
-        if any(name in path.name.lower() for name in ("panoreel", "playwright", "chrom", "pulse"))
-    ]
-    return {str(path) for path in (*x_files, *others)}
+        for path in Path(directory).iterdir()
+        if any(name in path.name.lower() for name in names)
+    }
+    return files | dead_sockets() | orphaned_memory()

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import Error, Page, Response
 from playwright.async_api import TimeoutError as LoadTimeout
 
+from panoreel.contracts.urls import redacted
 from panoreel.recorder.errors import PageRefused
 
 PAINT_TIMEOUT_S: Final = 5.0
@@ -57,7 +58,7 @@ class RecordedPage:
     async def open(self, timeout_s: float) -> None:
         """Load the page and wait until it has painted; raises `PageRefused` with a sentence for the user."""
         if urlsplit(self._url).scheme not in ("http", "https"):
-            raise PageRefused(f"RecordURL {address(self._url)} is neither http nor https")
+            raise PageRefused(f"RecordURL {redacted(self._url)} is neither http nor https")
         statuses: list[int] = []
 
         def note_status(response: Response) -> None:
@@ -113,13 +114,7 @@ class RecordedPage:
         return self._refused(f"the browser says {name}")
 
     def _refused(self, why: str) -> PageRefused:
-        return PageRefused(f"RecordURL {address(self._url)} could not be opened: {why}")
-
-
-def address(url: str) -> str:
-    """What may be told of a URL: scheme, host, port and path, nothing else."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return PageRefused(f"RecordURL {redacted(self._url)} could not be opened: {why}")
 
 
 def _status(code: int) -> str:

@@ -1,0 +1,242 @@
+"""The process that records one page: real display, sound server, browser, and what it leaves behind."""
+
+import os
+import pwd
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import av
+import numpy as np
+import psutil
+import pytest
+from numpy.typing import NDArray
+
+from panoreel.contracts.media import EncoderParameters
+from panoreel.recorder.leftovers import sweep
+from panoreel.recorder.protocol import (
+    Failed,
+    LimitReached,
+    RecordingOrder,
+    Report,
+    SegmentSealed,
+    Started,
+    Stop,
+    Stopped,
+    report_adapter,
+)
+from panoreel.recorder.segments import sealed
+from tests.servers.leftovers import dead_sockets, orphaned_memory, still_alive
+from tests.servers.nats import free_ports
+
+SERVICE_USER = "panoreel"
+PAGE = """<!doctype html><meta charset="utf-8"><style>
+  html { height: 100%; background: #00f } body { margin: 0 }
+  i { position: fixed; width: 50%; height: 50%; background: #f00; left: 0; top: 0 }
+</style><i></i><script>
+  let n = 0; (function f() { document.title = n++; document.body.style.color = n % 2 ? 'red' : 'blue';
+  requestAnimationFrame(f) })()
+</script>"""
+
+
+class Child:
+    """A running child and where it works."""
+
+    def __init__(self, order: RecordingOrder) -> None:
+        self.order = order
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "panoreel.recorder.child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self.write(order.model_dump_json())
+
+    def write(self, line: str) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def report(self) -> Report:
+        assert self.process.stdout
+        return report_adapter.validate_json(self.process.stdout.readline())
+
+    def await_start(self) -> None:
+        assert isinstance(self.report(), Started)
+
+    def reports(self) -> list[Report]:
+        """Everything until the child ends by itself."""
+        assert self.process.stdout
+        found = [report_adapter.validate_json(line) for line in self.process.stdout]
+        self.process.wait(10)
+        return found
+
+    def programs(self) -> list[psutil.Process]:
+        """What the child has started and what that has started."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[str]:
+    """The address of a blue page with a red upper left quarter, which draws all the time."""
+    (tmp_path / "index.html").write_text(PAGE)
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args, directory=str(tmp_path))  # type: ignore[arg-type]  # passed through
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def recording(url: str, seconds: float, width: int = 640, height: int = 360) -> Iterator[Child]:
+    """A child at work; whatever it leaves is swept up as the service does."""
+    user = SERVICE_USER if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
+        base = Path(directory)
+        base.chmod(0o711)
+        spool, run = base / "spool", base / "run"
+        spool.mkdir()
+        run.mkdir()
+        order = RecordingOrder(
+            task_id="task",
+            epoch=1,
+            record_url=url,
+            encoder=EncoderParameters(width=width, height=height),
+            remaining_s=seconds,
+            spool=spool,
+            run=run,
+            user=user,
+        )
+        child = Child(order)
+        try:
+            yield child
+        finally:
+            child.process.kill()
+            child.process.wait()
+            for pipe in (child.process.stdin, child.process.stdout):
+                assert pipe
+                pipe.close()
+            sweep(run)
+
+
+def pictures(path: Path) -> list[NDArray[np.uint8]]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24").astype(np.uint8) for frame in container.decode(video=0)]
+
+
+def leftovers() -> set[str]:
+    return dead_sockets() | orphaned_memory()
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 360), (321, 201), (2, 2)])
+def test_the_page_fills_the_picture_until_the_limit(page: str, width: int, height: int) -> None:
+    before = leftovers()
+    with recording(page, 2.5, width, height) as child:
+        reports = child.reports()
+        assert child.process.returncode == 0
+        assert isinstance(reports[0], Started)
+        [limit] = [report for report in reports if isinstance(report, LimitReached)]
+        segments = [report for report in reports if isinstance(report, SegmentSealed)]
+        stopped = reports[-1]
+        assert isinstance(stopped, Stopped)
+        assert stopped.duration_s == pytest.approx(2.5, abs=0.001)
+        assert reports.index(limit) < len(reports) - 1
+        assert [segment.media.index for segment in segments] == list(range(len(segments)))
+        assert sum(segment.media.frames for segment in segments) == stopped.frames
+        picture = pictures(segments[0].path)[-1]
+        assert picture.shape == (height + height % 2, width + width % 2, 3)
+        if min(width, height) > 10:
+            quarter = picture[5 : height // 2 - 5, 5 : width // 2 - 5]
+            below = picture[height // 2 + 5 : height, :width]
+            assert np.abs(quarter.astype(int) - (255, 0, 0)).max() <= 8
+            assert np.abs(below.astype(int) - (0, 0, 255)).max() <= 8
+        assert not child.order.run.exists()
+    assert leftovers() - before == set()
+
+
+def test_the_browser_is_sandboxed_and_nobody_is_root(page: str) -> None:
+    with recording(page, 60) as child:
+        child.await_start()
+        strangers = [
+            process
+            for process in child.programs()
+            if any(name in process.exe() for name in ("chrom", "Xorg", "Xvfb", "pulse"))
+        ]
+        assert len({process.exe() for process in strangers}) >= 3
+        if os.geteuid() == 0:
+            assert {process.uids().real for process in strangers} == {pwd.getpwnam(SERVICE_USER).pw_uid}
+        assert not any("--no-sandbox" in process.cmdline() for process in strangers)
+        renderers = [process for process in strangers if "--type=renderer" in process.cmdline()]
+        assert renderers
+        for renderer in renderers:
+            status = Path(f"/proc/{renderer.pid}/status").read_text()
+            assert "Seccomp:\t2" in status
+            # Another process and network namespace than ours.
+            for kind in ("pid", "net"):
+                theirs = Path(f"/proc/{renderer.pid}/ns/{kind}").readlink()
+                assert theirs != Path(f"/proc/self/ns/{kind}").readlink()
+        child.write(Stop().model_dump_json())
+        assert isinstance(child.reports()[-1], Stopped)
+
+
+@pytest.mark.parametrize("signal_name", ["kill", "end of input"])
+def test_a_child_that_is_killed_leaves_its_segments_and_nothing_else(page: str, signal_name: str) -> None:
+    before = leftovers()
+    with recording(page, 60) as child:
+        child.await_start()
+        assert isinstance(child.report(), SegmentSealed)
+        programs = child.programs()
+        assert len(programs) >= 4
+        if signal_name == "kill":
+            child.process.kill()
+        else:
+            assert child.process.stdin
+            child.process.stdin.close()
+        child.process.wait(10)
+        sweep(child.order.run)
+        assert still_alive(programs) == []
+        found = sealed(child.order.spool)
+        assert [media.index for _, media in found] == list(range(len(found)))
+        assert len(pictures(found[0][0])) == found[0][1].frames
+    assert leftovers() - before == set()
+
+
+@pytest.mark.parametrize("name", ["chromium", "Xorg", "pulseaudio", "driver/node"])
+def test_a_program_that_dies_ends_the_recording_which_may_be_tried_again(page: str, name: str) -> None:
+    with recording(page, 60) as child:
+        child.await_start()
+        victim = next(process for process in child.programs() if process.exe().endswith(name))
+        victim.kill()
+        killed = time.monotonic()
+        reports = child.reports()
+        assert time.monotonic() - killed < 10
+        failure = reports[-1]
+        assert isinstance(failure, Failed)
+        assert not failure.permanent
+        assert child.process.returncode == 1
+        told = [report for report in reports if isinstance(report, SegmentSealed)]
+        assert len(told) == len(sealed(child.order.spool))
+
+
+def test_a_page_that_cannot_be_opened_is_a_permanent_failure_without_its_secrets() -> None:
+    [port] = free_ports(1)
+    with recording(f"http://user:hunter2@127.0.0.1:{port}/page?token=hunter2", 60) as child:
+        [failure] = child.reports()
+        assert isinstance(failure, Failed)
+        assert failure.permanent
+        assert failure.message == (
+            f"RecordURL http://127.0.0.1:{port}/page could not be opened: "
+            "the connection was refused (ERR_CONNECTION_REFUSED)"
+        )
