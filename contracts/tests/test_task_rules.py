@@ -99,7 +99,10 @@ THEN: list[tuple[tuple[Event, ...], Command, tuple[Event, ...]]] = [
             lost(1, 9),
             events.RecordingStopped(
                 last_index={1: 9},
-                failure=events.Failure(code="InternalErr", message="this task already exceed maxRetryNum"),
+                failure=events.Failure(
+                    code="InternalErr",
+                    message="this task already exceed maxRetryNum; the last recorder was lost because: gone",
+                ),
             ),
         ),
     ),

@@ -79,7 +79,7 @@ has_uv() {
     command -v uv || .tools/bin/uv --version
 } >/dev/null 2>&1
 
-# python_packages: prints those that are missing for Python and, unless uv is there, for an environment to put it in.
+# python_packages: prints what is missing for Python and, unless uv is there, for an environment to put it in.
 python_packages() {
     if ! python=$(find_python); then
         echo python3 python3-venv

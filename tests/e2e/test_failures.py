@@ -36,9 +36,3 @@ def test_the_sentence_says_which(
     assert described["Result"]["ErrorMessage"] == error["message"]
     logs = "".join(log.read_text() for log in (panoreel.data / "logs").glob("*.log"))
     assert "hunter2" not in logs + str(recorded.answer) + recorded.stderr
-
-
-def test_a_wrong_parameter(panoreel: Panoreel, tmp_path: Path) -> None:
-    recorded = panoreel.record("ftp://example.com/", tmp_path / "none.mp4")
-    assert recorded.exit_code == 1
-    assert "RecordURL must be an absolute http or https URL" in recorded.stderr

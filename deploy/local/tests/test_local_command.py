@@ -57,6 +57,13 @@ def test_a_value_without_sense_is_refused_by_the_name_of_its_option(option: str,
     assert option in re.sub(r"\x1b\[[0-9;]*m", "", answer.stderr)
 
 
+@pytest.mark.parametrize("url", ["example.com", "ftp://example.com/", "http://"])
+def test_what_is_no_url_is_refused_before_anything_is_started(url: str) -> None:
+    answer = panoreel("record", url)
+    assert answer.returncode == 2
+    assert "absolute http or https URL" in " ".join(answer.stderr.replace("│", " ").split())
+
+
 def test_an_unreachable_server_is_an_error_in_json_too() -> None:
     answer = panoreel("record", "http://127.0.0.1/", "--server", "http://127.0.0.1:1", "--json")
     assert answer.returncode == 1

@@ -17,9 +17,12 @@ async def open_shared(log: EventLog, root: Path) -> DirectoryBlobs:
         LogUnavailable: what the others use is not known.
     """
     blobs = DirectoryBlobs(root)
-    identity = await asyncio.to_thread(blobs.check)
+    try:
+        identity = await asyncio.to_thread(blobs.check)
+    except BlobsUnavailable as error:
+        raise BlobsUnavailable(f"PANOREEL_BLOBS_DIR: {error}") from None
     if await agreed(log, "blobs", identity) != identity:
         raise BlobsUnavailable(
-            f"the blob directory {root} is not the one that the other services use; mount one for all"
+            f"PANOREEL_BLOBS_DIR: {root} is not the directory that the other services use; mount that one"
         )
     return blobs

@@ -231,7 +231,8 @@ def _lost(task: Task, report: ReportLost) -> tuple[Event, ...]:
     if task.phase >= Phase.CANCELED:
         return lost, events.RecordingStopped(last_index=sealed)
     if task.retry_num >= MAX_RETRIES:
-        failure = Failure(code="InternalErr", message="this task already exceed maxRetryNum")
+        message = f"this task already exceed maxRetryNum; the last recorder was lost because: {report.reason}"
+        failure = Failure(code="InternalErr", message=message)
         return lost, _given_up(sealed, failure)
     return (lost,)
 

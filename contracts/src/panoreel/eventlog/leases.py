@@ -6,7 +6,7 @@ from typing import Final
 
 import nats.errors
 import structlog
-from nats.js.errors import KeyWrongLastSequenceError
+from nats.js.errors import BadRequestError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from panoreel.eventlog.log import EventLog
@@ -51,5 +51,8 @@ class Lease:
         try:
             bucket = await self._log.js.key_value(LEASES)
             await bucket.delete(self._task_id, last=self._revision)
+        except BadRequestError:
+            # It was renewed at this very moment, or is another's: it runs out by itself.
+            _logger.debug("lease not released", task_id=self._task_id)
         except (nats.errors.Error, TimeoutError) as error:
             _logger.warning("lease not released, it will run out", task_id=self._task_id, error=repr(error))

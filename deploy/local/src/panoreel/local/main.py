@@ -35,7 +35,7 @@ def up(
     from .datadir import DataDirectory, default_data_dir
     from .tables import endpoints_table
 
-    console, errors = Console(), Console(stderr=True)
+    errors = Console(stderr=True)
     try:
         prerequisites.check()
         asyncio.run(
@@ -43,7 +43,9 @@ def up(
                 DataDirectory.at(data_dir or default_data_dir()),
                 port,
                 report=lambda text: errors.print(text, markup=False, highlight=False, soft_wrap=True),
-                ready=lambda endpoints: console.print(endpoints_table(endpoints)),
+                ready=lambda endpoints: typer.echo(
+                    f"Panoreel is ready; Ctrl-C stops it.\n{endpoints_table(endpoints)}"
+                ),
             )
         )
     except LocalError as error:
@@ -69,9 +71,16 @@ def record(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
     """Record a page into a video file. Ctrl-C ends the recording and keeps it; a second one gives it up."""
+    from panoreel.contracts.urls import check_http_url
+
     from .record import run
     from .recording import Recording
 
+    if url:
+        try:
+            check_http_url(url)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="url") from None
     if not out.absolute().parent.is_dir():
         raise typer.BadParameter(f"the directory {out.absolute().parent} does not exist", param_hint="--out")
     if server is not None and not server.startswith(("http://", "https://")):

@@ -124,7 +124,7 @@ def _as_ordinary_user(argv: Sequence[str]) -> list[str]:
     """
     if os.geteuid() != 0:
         return list(argv)
-    return ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--", *argv]
+    return ["unshare", "--user", "--map-user=65534", "--map-group=65534", "--", *argv]
 
 
 def _binary(name: str) -> str:

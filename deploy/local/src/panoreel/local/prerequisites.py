@@ -87,6 +87,7 @@ PACKAGES: dict[str, Callable[[], bool]] = {
     "xserver-xorg-core xserver-xorg-video-dummy": _display,
     "pulseaudio": _program("pulseaudio"),
     "libpulse0": _library("libpulse-simple.so.0"),
+    "libatomic1": _library("libatomic.so.1"),
     "libxcb1": _library("libxcb.so.1"),
     "fonts-noto-cjk": _font("NotoSansCJK*"),
     "fonts-noto-color-emoji": _font("NotoColorEmoji*"),

@@ -14,7 +14,7 @@ BUCKET = "panoreel"
 REGION = "us-east-1"
 PORTS = (
     *("s3", "s3_grpc", "seaweed_master", "seaweed_master_grpc", "seaweed_volume", "seaweed_volume_grpc"),
-    *("seaweed_filer", "seaweed_filer_grpc", "seaweed_admin", "seaweed_admin_grpc"),
+    *("seaweed_filer", "seaweed_filer_grpc", "seaweed_admin"),
 )
 STOP_TIMEOUT_S = 3.0
 """A stop takes 1 s, but now and then 30. What was acknowledged is with the kernel: a kill loses nothing."""
@@ -64,7 +64,7 @@ def program(directory: DataDirectory, identity: Identity, ports: Mapping[str, in
         "webdav": "false",
         "admin.ui": "false",
         "admin.port": ports["seaweed_admin"],
-        "admin.port.grpc": ports["seaweed_admin_grpc"],
+        "admin.port.grpc": _admin_grpc(ports),
     }
     argv = [
         bundled("weed"),
@@ -94,10 +94,15 @@ def program(directory: DataDirectory, identity: Identity, ports: Mapping[str, in
 
 def remove_sockets(ports: Mapping[str, int]) -> None:
     """Remove the sockets that the server puts into /tmp whatever it is told, and often leaves there."""
-    for name, port in ports.items():
+    for name, port in {**ports, "admin_grpc": _admin_grpc(ports)}.items():
         if name.endswith("_grpc"):
             part = name.removeprefix("seaweed_").removesuffix("_grpc")
             Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)
+
+
+def _admin_grpc(ports: Mapping[str, int]) -> int:
+    """The server's own worker looks for it there, whatever else is asked for, and complains for ever."""
+    return ports["seaweed_admin"] + 10_000
 
 
 def _identities(identity: Identity) -> dict[str, object]:

@@ -129,8 +129,10 @@ async def _all(parts: Iterable[Coroutine[Any, Any, None]]) -> None:
         async with asyncio.TaskGroup() as group:
             for part in parts:
                 group.create_task(part)
-    except* LocalError as errors:
-        raise _first(errors) from None
+    except BaseExceptionGroup as errors:
+        told = errors.subgroup(LocalError)
+        # Not by `except*`, which would wrap it in a group again.
+        raise (_first(told) if told else errors) from None
 
 
 def _first(error: BaseException) -> BaseException:

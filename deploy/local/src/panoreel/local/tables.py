@@ -4,17 +4,16 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from rich.table import Column, Table
+from rich.table import Table
 
 from .datadir import Endpoints
 
 
-def endpoints_table(endpoints: Endpoints) -> Table:
-    """Where everything is, credentials included."""
-    table = Table("", Column("endpoint", overflow="fold"), title="Panoreel is ready", title_justify="left")
-    for name, value in asdict(endpoints).items():
-        table.add_row(name.replace("_", " "), str(value))
-    return table
+def endpoints_table(endpoints: Endpoints) -> str:
+    """Where everything is, credentials included: plain lines, which a narrow terminal does not spoil."""
+    rows = asdict(endpoints).items()
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name.replace('_', ' '):<{width}}  {value}" for name, value in rows)
 
 
 def events_table(events: list[dict[str, Any]]) -> Table:

@@ -21,6 +21,9 @@ from panoreel.recorder.x11 import connect
 SETTLE_S: Final = 0.002
 """A page's frame may reach the screen in several drawing operations; the first one causes the event."""
 
+STAMP_S: Final = 0.001
+"""X stamps events in milliseconds: no two pictures are closer, since each has a time of its own."""
+
 LONGEST_STILL_S: Final = 1.0
 """A page that draws nothing still yields a picture this often."""
 
@@ -62,7 +65,10 @@ class Grabber:
         os.eventfd_write(self._wake, 1)
 
     def next(self) -> float | None:
-        """Wait for the next picture; the monotonic time at which the page showed it, None at the end."""
+        """Wait for the next picture; the monotonic time at which the page showed it, None at the end.
+
+        Each time is later than the one before.
+        """
         try:
             return self._next()
         except xcffib.ConnectionException as error:
@@ -89,9 +95,10 @@ class Grabber:
         ).reply()
         shown = now
         if self._damaged_at is not None and now - self._damaged_at < self._period:
-            shown = max(self._damaged_at, self._last_at)
+            shown = self._damaged_at
         elif self._damaged_at is not None and self._last_at:
             self.late += 1
+        shown = max(shown, self._last_at + STAMP_S)
         self._damaged_at = None
         # A token bucket of one frame: regular frames that jitter all pass, and the mean rate is kept.
         self._allowed_at = max(self._allowed_at, shown - self._period) + self._period

@@ -40,7 +40,10 @@ PREPARE_MEDIA: Final = """async () => {
     if (kind === 'image') return false;
     shown.controls = false;
     shown.pause();
-    const rewound = new Promise(done => shown.addEventListener('seeked', done, {once: true}));
+    const rewound = new Promise(done => {
+        shown.addEventListener('seeked', done, {once: true});
+        setTimeout(done, 2000);  // a stream cannot be rewound
+    });
     if (shown.currentTime > 0) { shown.currentTime = 0; await rewound; }
     return true;
 }"""
@@ -84,7 +87,8 @@ class RecordedPage:
     async def begin(self) -> None:
         """Recording begins: a media file plays from its start."""
         if self._is_media:
-            await self._page.evaluate("document.querySelector('video, audio').play()")
+            with suppress(Error):  # a page that has gone meanwhile is noticed by the browser
+                await self._page.evaluate("document.querySelector('video, audio').play()")
 
     async def _settle(self) -> None:
         """Wait for two animation frames, and anew if the page leads on to another one meanwhile."""

@@ -230,4 +230,4 @@ class Session:
             case Failed() as failed:
                 return ReportLost(epoch, last_index, failed.message)
             case None:
-                return ReportLost(epoch, last_index, "the recording process died")
+                return ReportLost(epoch, last_index, "the recording process died, see the recorder's log")
