@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from panoreel.dispatch.audit import audit
 from panoreel.dispatch.database import connect
 from panoreel.eventlog.log import EventLog, open_log
 from panoreel.eventlog.secrets import SecretStore
+from panoreel.signing.client import Credentials, Request, sign
 from tests.servers.nats import NatsServer, free_ports
 
 URL = "http://127.0.0.1:1/class?token=hunter2#part"
@@ -50,7 +52,7 @@ class Dispatch:
         return task_id
 
 
-def run_dispatch(nats_url: str, dsn: str, directory: Path, key: str) -> Dispatch:
+def run_dispatch(nats_url: str, dsn: str, directory: Path, key: str, **settings: str) -> Dispatch:
     port = free_ports(1)[0]
     ready = directory / "ready"
     log = directory / "dispatch.log"
@@ -64,7 +66,7 @@ def run_dispatch(nats_url: str, dsn: str, directory: Path, key: str) -> Dispatch
     with log.open("ab") as output:
         process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "panoreel.dispatch"],
-            env=os.environ | environment,
+            env=os.environ | environment | settings,
             stderr=output,
         )
     deadline = time.monotonic() + 20
@@ -257,6 +259,36 @@ def test_a_log_that_is_not_the_same_stops_the_projection(
     finally:
         other.process.terminate()
         other.process.wait(10)
+
+
+def test_with_a_key_file_only_signed_requests_are_answered(
+    nats_server: NatsServer, postgres_dsn: str, tmp_path: Path
+) -> None:
+    key_file = tmp_path / "keys.json"
+    entry = {"id": "school", "secrets": ["s" * 40], "application": "school", "kind": "application"}
+    key_file.write_text(json.dumps({"keys": [entry]}))
+    key_file.chmod(0o600)
+    key = Fernet.generate_key().decode()
+    running = run_dispatch(nats_server.url, postgres_dsn, tmp_path, key, PANOREEL_KEY_FILE=str(key_file))
+    try:
+        url = f"{running.url}/record"
+        body = json.dumps({"Action": "Describe", "Data": {"TaskID": "课堂"}}).encode()
+        refused = httpx.post(url, content=body)
+        assert refused.status_code == 401
+        assert "authorization header is required" in refused.json()["message"]
+        credentials = Credentials("school", "s" * 40)
+        signed = sign(credentials, Request("POST", url, body), datetime.now(UTC))
+        answer = httpx.post(url, content=body, headers=signed)
+        assert answer.status_code == 200
+        assert answer.json()["ErrorMessage"].startswith("TaskID must consist of")
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        signed = sign(credentials, Request("POST", url, body, form), datetime.now(UTC))
+        answer = httpx.post(url, content=body, headers=signed)
+        assert answer.json()["ErrorMessage"] == "Content-Type must be application/json"
+        assert httpx.get(f"{running.url}/healthz").status_code == 200
+    finally:
+        running.process.terminate()
+        running.process.wait(10)
 
 
 def test_only_loopback_is_bound(nats_server: NatsServer, postgres_dsn: str) -> None:

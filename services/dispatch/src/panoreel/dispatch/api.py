@@ -29,7 +29,7 @@ def create_api(actions: Actions, projector: Projector) -> FastAPI:
     @api.post("/record")
     async def act(request: Request) -> JSONResponse:
         request_id = uuid4().hex
-        answer = await _answer(actions, await request.body(), request_id)
+        answer = await _answer(actions, request, request_id)
         return JSONResponse(answer | {"RequestID": request_id}, headers={"X-Api-RequestId": request_id})
 
     @api.get("/tasks/{task_id}/events")
@@ -48,9 +48,12 @@ def create_api(actions: Actions, projector: Projector) -> FastAPI:
     return api
 
 
-async def _answer(actions: Actions, body: bytes, request_id: str) -> dict[str, Any]:
+async def _answer(actions: Actions, request: Request, request_id: str) -> dict[str, Any]:
     try:
-        name, data = _envelope(body)
+        if hasattr(request.state, "key") and _is_form(request):
+            # A signature covers a form's fields, not its bytes: JSON in it could be altered.
+            raise InvalidParam("Content-Type must be application/json")
+        name, data = _envelope(await request.body())
         action = actions.by_name.get(name)
         if action is None:
             known = ", ".join(actions.by_name)
@@ -64,6 +67,10 @@ async def _answer(actions: Actions, body: bytes, request_id: str) -> dict[str, A
         _logger.exception("request failed", request_id=request_id)
         sentence = f"the request could not be carried out now, try again; look for {request_id} in the log"
         return _error("InternalError", sentence)
+
+
+def _is_form(request: Request) -> bool:
+    return request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded")
 
 
 def _envelope(body: bytes) -> tuple[str, dict[str, Any]]:

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from panoreel.dispatch.actions import Actions
 from panoreel.dispatch.api import create_api
+from panoreel.dispatch.authentication.keyfile import KeyFile
+from panoreel.dispatch.authentication.middleware import AuthenticationMiddleware, AuthenticationOptions
 from panoreel.dispatch.database import connect, migrate
 from panoreel.dispatch.projection import Projection
 from panoreel.dispatch.projector import Projector
@@ -20,6 +23,7 @@ from panoreel.eventlog.secrets import SecretStore
 
 async def work(settings: DispatchSettings, ready: Callable[[], None]) -> None:
     """Bring the schema up to date, then project and answer until cancelled."""
+    key_file = KeyFile(settings.key_file) if settings.key_file else None
     dsn = settings.postgres_dsn.get_secret_value()
     async with connect(dsn) as engine, open_log(settings.nats_url.get_secret_value(), "dispatch") as log:
         await migrate(engine)
@@ -29,7 +33,7 @@ async def work(settings: DispatchSettings, ready: Callable[[], None]) -> None:
         actions = Actions(log, ReadModel(engine), projection, secrets)
         server = ApiServer(
             uvicorn.Config(
-                create_api(actions, projector),
+                _authenticated(create_api(actions, projector), key_file, settings),
                 host=settings.host,
                 port=settings.port,
                 log_config=None,
@@ -42,6 +46,15 @@ async def work(settings: DispatchSettings, ready: Callable[[], None]) -> None:
             group.create_task(projector.run())
             group.create_task(projection.listen())
             group.create_task(server.serve_until_cancelled())
+
+
+def _authenticated(api: ASGIApp, key_file: KeyFile | None, settings: DispatchSettings) -> ASGIApp:
+    if key_file is None:
+        return api
+    options = AuthenticationOptions(
+        settings.sign_strip_prefix, settings.key_pair_dates, settings.show_string_to_sign
+    )
+    return AuthenticationMiddleware(api, key_file, options)
 
 
 class ApiServer(uvicorn.Server):
