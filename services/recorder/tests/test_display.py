@@ -1,0 +1,173 @@
+"""The recording's own screen and the pictures taken of it, on real X servers."""
+
+import asyncio
+import itertools
+import os
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xcffib.randr
+from xcffib.xproto import GC
+
+from panoreel.recorder import display as module
+from panoreel.recorder.display import SOCKETS, Display, Geometry
+from panoreel.recorder.grabber import Grabber
+from panoreel.recorder.privileges import ProgramUser
+from panoreel.recorder.x11 import connect
+
+FPS = 30
+WHITE, RED = 0xFFFFFF, 0xFF0000
+Rectangle: Any = xcffib.xproto.RECTANGLE
+EVERYTHING = Rectangle.synthetic(0, 0, 4000, 4000)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection names its display in our environment: put it back afterwards."""
+    for name in ("DISPLAY", "XAUTHORITY"):
+        monkeypatch.setenv(name, "")
+
+
+@asynccontextmanager
+async def started(width: int, height: int) -> AsyncIterator[Display]:
+    user = ProgramUser.choose("panoreel" if os.geteuid() == 0 else None)
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o711)
+        display = Display(
+            Geometry.holding(width, height, FPS), user, user.make_directory(Path(directory) / "home")
+        )
+        try:
+            await display.start()
+            yield display
+        finally:
+            await display.stop()
+
+
+@asynccontextmanager
+async def grabber(width: int, height: int) -> AsyncIterator[tuple[Display, Grabber]]:
+    uid = ProgramUser.choose("panoreel" if os.geteuid() == 0 else None).uid
+    async with started(width, height) as display:
+        with Grabber(display.env, width, height, FPS, uid) as taking:
+            yield display, taking
+
+
+class Painter:
+    """Fills the screen with one colour after the other."""
+
+    def __init__(self, display: Display) -> None:
+        self.connection: Any = connect(display.env)
+        self.root = self.connection.get_setup().roots[0].root
+        self.gc = self.connection.generate_id()
+        self.connection.core.CreateGC(self.gc, self.root, GC.Foreground, [WHITE])
+
+    def fill(self, colour: int) -> None:
+        self.connection.core.ChangeGC(self.gc, GC.Foreground, [colour])
+        self.connection.core.PolyFillRectangle(self.root, self.gc, 1, [EVERYTHING])
+        self.connection.core.GetInputFocus().reply()
+
+
+@pytest.fixture
+def painting() -> Iterator[threading.Event]:
+    """Set while a painter may go on."""
+    event = threading.Event()
+    event.set()
+    yield event
+    event.clear()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (2560, 2560), (641, 361), (1, 1)])
+async def test_the_screen_holds_the_picture_and_has_exactly_its_frame_rate(width: int, height: int) -> None:
+    async with started(width, height) as display:
+        connection = connect(display.env)
+        screen = connection.get_setup().roots[0]
+        assert screen.width_in_pixels >= width + 2
+        assert screen.height_in_pixels >= height
+        resources = connection(xcffib.randr.key).GetScreenResourcesCurrent(screen.root).reply()
+        connection.disconnect()
+        mode = resources.modes[0]
+        assert (mode.width, mode.height) == (screen.width_in_pixels, screen.height_in_pixels)
+        assert mode.dot_clock / (mode.htotal * mode.vtotal) == FPS
+
+
+async def test_xvfb_stands_in_where_there_is_no_xorg(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "XORG", Path("/nonexistent/Xorg"))
+    async with grabber(320, 200) as (display, taking):
+        Painter(display).fill(RED)
+        assert await asyncio.to_thread(taking.next)
+        assert (taking.picture[:, :, :3] == (0, 0, 255)).all()
+
+
+async def test_only_who_knows_the_cookie_may_connect() -> None:
+    async with started(320, 200) as display:
+        with pytest.raises(xcffib.ConnectionException):
+            connect({**display.env, "XAUTHORITY": "/dev/null"})
+
+
+async def test_a_killed_server_leaves_no_socket() -> None:
+    async with started(320, 200) as display:
+        path = SOCKETS / f"X{display.number}"
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(path))
+        assert display._process
+        os.kill(display._process.pid, signal.SIGKILL)
+        await display._process.wait()
+        assert path.exists()
+    assert not path.exists()
+
+
+async def test_a_restless_screen_is_taken_at_the_frame_rate_in_strict_order(
+    painting: threading.Event,
+) -> None:
+    async with grabber(2, 2) as (display, taking):
+        painter = Painter(display)
+
+        def paint() -> None:
+            colour = 0
+            while painting.is_set():
+                painter.fill(colour := (colour + 1) % WHITE)
+
+        thread = threading.Thread(target=paint)
+        thread.start()
+        taking.end_at(time.monotonic() + 2)
+        stamps = await asyncio.to_thread(lambda: list(iter(taking.next, None)))
+        painting.clear()
+        thread.join()
+        assert all(later > earlier for earlier, later in itertools.pairwise(stamps))
+        assert 0.9 * 2 * FPS <= len(stamps) <= 2 * FPS + 2
+
+
+async def test_a_still_screen_is_taken_once_a_second_and_a_change_at_once() -> None:
+    async with grabber(320, 200) as (display, taking):
+        painter = Painter(display)
+        painter.fill(WHITE)
+        await asyncio.sleep(0.1)
+        settled = [await asyncio.to_thread(taking.next) for _ in range(2)][-1]
+        following = await asyncio.to_thread(taking.next)
+        assert settled
+        assert following
+        assert following - settled == pytest.approx(1, abs=0.05)
+        assert (taking.picture[:, :, :3] == 255).all()
+        changed = time.monotonic()
+        painter.fill(RED)
+        shown = await asyncio.to_thread(taking.next)
+        assert shown == pytest.approx(changed, abs=0.05)
+        assert (taking.picture[:, :, :3] == (0, 0, 255)).all()
+
+
+async def test_the_end_wakes_who_waits_for_a_picture() -> None:
+    async with grabber(320, 200) as (_, taking):
+        assert await asyncio.to_thread(taking.next)
+        waiting = asyncio.create_task(asyncio.to_thread(lambda: list(iter(taking.next, None))))
+        await asyncio.sleep(0.2)
+        asked = time.monotonic()
+        taking.end_at(asked)
+        await waiting
+        assert time.monotonic() - asked < 0.1
