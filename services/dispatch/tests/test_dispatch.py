@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -21,7 +22,10 @@ from panoreel.contracts import commands
 from panoreel.contracts.envelope import Cause
 from panoreel.contracts.events import OutputsPackaged, OutputsUploaded
 from panoreel.dispatch.audit import audit
+from panoreel.dispatch.authentication.middleware import MAX_BODY_BYTES
 from panoreel.dispatch.database import connect
+from panoreel.dispatch.readmodel import READ_TIMEOUT_S
+from panoreel.dispatch.worker import LAST_REQUESTS_S
 from panoreel.eventlog.log import EventLog, open_log
 from panoreel.eventlog.secrets import SecretStore
 from panoreel.signing.client import Credentials, Request, sign
@@ -134,7 +138,20 @@ def test_a_mistake_is_answered(
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b"{}", b'{"Action": "Stop"}', b'{"Action": 1, "Data": {}}']
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"Action": "Stop"}',
+        b'{"Action": 1, "Data": {}}',
+        b'"\xff"',
+        b"[" * 100_000,
+        b'{"a":' * 2000 + b"1" + b"}" * 2000,
+        b'{"Action": "Describe", "Data": ' + b"9" * 5000 + b"}",
+    ],
 )
 def test_a_body_that_is_no_request(shared_dispatch: Dispatch, body: bytes) -> None:
     answer = httpx.post(f"{shared_dispatch.url}/", content=body)
@@ -144,6 +161,61 @@ def test_a_body_that_is_no_request(shared_dispatch: Dispatch, body: bytes) -> No
 
 def test_an_unknown_task_has_no_events(shared_dispatch: Dispatch) -> None:
     assert httpx.get(f"{shared_dispatch.url}/tasks/none/events").status_code == 404
+
+
+@pytest.mark.parametrize("task_id", ["%00", "%ff", "a.b", "x" * 65])
+def test_what_can_be_no_task_has_no_events(shared_dispatch: Dispatch, task_id: str) -> None:
+    assert httpx.get(f"{shared_dispatch.url}/tasks/{task_id}/events").status_code == 422
+
+
+def test_a_long_body_is_not_even_read(shared_dispatch: Dispatch) -> None:
+    body = b'{"Action": "' + b"x" * MAX_BODY_BYTES + b'", "Data": {}}'
+    assert httpx.post(f"{shared_dispatch.url}/record", content=body).status_code == 413
+
+
+def test_a_web_page_may_not_call(shared_dispatch: Dispatch) -> None:
+    """A form or a fetch without CORS reaches any port of this machine, with whatever text for a body."""
+    body = json.dumps({"Action": "Start", "Data": {"RecordURL": URL}})
+    headers = {"Content-Type": "text/plain", "Origin": "https://example.com"}
+    answer = httpx.post(f"{shared_dispatch.url}/record", content=body, headers=headers).json()
+    assert answer["ErrorCode"] == "InvalidParam"
+    assert "Origin" in answer["ErrorMessage"]
+
+
+def test_a_client_that_goes_or_stays_silent_is_no_trouble(dispatch: Dispatch) -> None:
+    """The fixture asserts that neither left a traceback, and that the process ends in time all the same."""
+    unfinished = b"POST /record HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
+    address = httpx.URL(dispatch.url)
+    with socket.create_connection((address.host, address.port)) as gone:
+        gone.sendall(unfinished)
+    with socket.create_connection((address.host, address.port)) as silent:
+        silent.sendall(unfinished)
+        dispatch.start()
+        dispatch.process.terminate()
+        assert dispatch.process.wait(LAST_REQUESTS_S + 4) == 0
+    log = dispatch.log.read_text()
+    assert "ClientDisconnect" not in log
+    dispatch.log.write_text("")  # what is cut off at the end has a traceback, and should
+
+
+async def test_a_database_that_is_silent_is_told(dispatch: Dispatch) -> None:
+    task_id = dispatch.start()
+    events_url = f"{dispatch.url}/tasks/{task_id}/events"
+    blocker = await asyncpg.connect(dispatch.dsn)
+    transaction = blocker.transaction()
+    await transaction.start()
+    await blocker.execute("LOCK events, tasks IN ACCESS EXCLUSIVE MODE")
+    async with httpx.AsyncClient(timeout=READ_TIMEOUT_S + 5) as client:
+        request = {"Action": "Describe", "Data": {"TaskID": task_id}}
+        described, history = await asyncio.gather(
+            client.post(f"{dispatch.url}/record", json=request), client.get(events_url)
+        )
+    assert described.json()["ErrorCode"] == "InternalError"
+    assert history.status_code == 503
+    await transaction.rollback()
+    await blocker.close()
+    assert dispatch.act("Describe", TaskID=task_id)["Status"] == "normal"
+    dispatch.log.write_text("")  # what it says about the outage has a traceback, and should
 
 
 @pytest.fixture(scope="module")

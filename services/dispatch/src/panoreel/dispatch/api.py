@@ -4,26 +4,31 @@ Application errors are HTTP 200 with `ErrorCode` and `ErrorMessage`, as clients 
 """
 
 import json
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import ClientDisconnect
 
 from panoreel.contracts.commands import InvalidStatus, Rejected
+from panoreel.contracts.identifiers import TaskId
 from panoreel.dispatch.actions import Actions
+from panoreel.dispatch.authentication.middleware import MAX_BODY_BYTES
 from panoreel.dispatch.parameters import InvalidParam
 from panoreel.dispatch.projector import Projector
 from panoreel.eventlog.errors import EventLogError
+
+_UNAVAILABLE: Final = (EventLogError, SQLAlchemyError, OSError)
 
 _logger = structlog.get_logger()
 
 
 def create_api(actions: Actions, projector: Projector) -> FastAPI:
     """The HTTP application."""
-    api = FastAPI(title="Panoreel")
+    api = FastAPI(title="Panoreel", max_body_size=MAX_BODY_BYTES)
 
     @api.post("/")
     @api.post("/record")
@@ -33,8 +38,12 @@ def create_api(actions: Actions, projector: Projector) -> FastAPI:
         return JSONResponse(answer | {"RequestID": request_id}, headers={"X-Api-RequestId": request_id})
 
     @api.get("/tasks/{task_id}/events")
-    async def task_events(task_id: str) -> JSONResponse:
-        history = await actions.history(task_id)
+    async def task_events(task_id: TaskId) -> JSONResponse:
+        try:
+            history = await actions.history(task_id)
+        except _UNAVAILABLE:
+            _logger.exception("request failed", task_id=task_id)
+            return JSONResponse({"message": "the events cannot be read now, try again"}, status_code=503)
         if not history:
             return JSONResponse({"message": f"no task {task_id}"}, status_code=404)
         return JSONResponse({"Events": history})
@@ -50,6 +59,9 @@ def create_api(actions: Actions, projector: Projector) -> FastAPI:
 
 async def _answer(actions: Actions, request: Request, request_id: str) -> dict[str, Any]:
     try:
+        if "Origin" in request.headers:
+            # A browser says so on behalf of a page, perhaps of the one that is being recorded: no page may.
+            raise InvalidParam("the API is not for web pages: leave out the Origin header")
         if hasattr(request.state, "key") and _is_form(request):
             # A signature covers a form's fields, not its bytes: JSON in it could be altered.
             raise InvalidParam("Content-Type must be application/json")
@@ -63,7 +75,9 @@ async def _answer(actions: Actions, request: Request, request_id: str) -> dict[s
         return _error("InvalidStatus", error)
     except (InvalidParam, Rejected) as error:
         return _error("InvalidParam", error)
-    except (EventLogError, SQLAlchemyError, OSError):
+    except ClientDisconnect:
+        return {}  # nobody hears the answer
+    except _UNAVAILABLE:
         _logger.exception("request failed", request_id=request_id)
         sentence = f"the request could not be carried out now, try again; look for {request_id} in the log"
         return _error("InternalError", sentence)
@@ -81,7 +95,7 @@ def _envelope(body: bytes) -> tuple[str, dict[str, Any]]:
     """
     try:
         request = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidParam('the body must be JSON such as {"Action": "Describe", "Data": {…}}') from error
     if not isinstance(request, dict):
         raise InvalidParam("the body must be a JSON object with Action and Data")

@@ -16,6 +16,7 @@ DEFAULT_HEIGHT: Final = 720
 DEFAULT_DURATION_S: Final = 21_600
 MAX_SIDE: Final = 2560
 MAX_DURATION_S: Final = 36_000
+MAX_SHOWN_FIELD: Final = 100
 
 
 class InvalidParam(Exception):
@@ -132,7 +133,7 @@ def parse_task_id(data: dict[str, Any]) -> str:
 
 def _sentence(error: ValidationError) -> str:
     problem = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(part) for part in problem["loc"])
+    field = ".".join(str(part) for part in problem["loc"])[:MAX_SHOWN_FIELD]
     context = problem.get("ctx", {})
     match problem["type"]:
         case "missing":
@@ -142,8 +143,12 @@ def _sentence(error: ValidationError) -> str:
         case "greater_than_equal" | "less_than_equal":
             highest = MAX_DURATION_S if field == "MaxDurationLimit" else MAX_SIDE
             return f"{field} must be in range [0, {highest}]"
-        case "int_from_float":
+        case "int_from_float" | "finite_number":
             return f"{field} must be a whole number"
+        case "string_type":
+            return f"{field} must be a string"
+        case "model_type":
+            return f"{field} must be a JSON object"
         case "literal_error":
             return f"{field} must be {context['expected']} in this version"
         case "string_pattern_mismatch":

@@ -3,13 +3,18 @@
 `events` is the archive of the log, `tasks` what its events add up to, `positions` how far both are.
 """
 
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Table, Text, Uuid, select
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from panoreel.contracts.task import Task
+
+READ_TIMEOUT_S: Final = 10.0
 
 metadata = MetaData()
 
@@ -49,14 +54,17 @@ positions = Table(
 
 
 class ReadModel:
-    """Reads, each on an autocommit connection: a single SELECT needs no transaction around it."""
+    """Reads, each on an autocommit connection: a single SELECT needs no transaction around it.
+
+    Every read raises `SQLAlchemyError` or `OSError` when the database fails, `TimeoutError` when it is silent.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def task(self, task_id: str) -> Task | None:
         """A task as projected so far; None when there is no such task yet."""
-        async with self._engine.connect() as connection:
+        async with self._connection() as connection:
             query = select(tasks.c.state).where(tasks.c.task_id == task_id)
             state = (await connection.execute(query)).scalar()
         return None if state is None else Task.model_validate(state)
@@ -68,7 +76,7 @@ class ReadModel:
             .where(events.c.task_id == task_id)
             .order_by(events.c.seq)
         )
-        async with self._engine.connect() as connection:
+        async with self._connection() as connection:
             rows = (await connection.execute(query)).all()
         return [
             {
@@ -80,3 +88,8 @@ class ReadModel:
             }
             for row in rows
         ]
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        async with asyncio.timeout(READ_TIMEOUT_S), self._engine.connect() as connection:
+            yield connection

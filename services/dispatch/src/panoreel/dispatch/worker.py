@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -19,6 +20,10 @@ from panoreel.dispatch.readmodel import ReadModel
 from panoreel.dispatch.settings import DispatchSettings
 from panoreel.eventlog.log import open_log
 from panoreel.eventlog.secrets import SecretStore
+
+
+LAST_REQUESTS_S: Final = 5
+"""How long requests that are under way may take at the end: one whose body never comes must not hold it up."""
 
 
 async def work(settings: DispatchSettings, ready: Callable[[], None]) -> None:
@@ -39,6 +44,7 @@ async def work(settings: DispatchSettings, ready: Callable[[], None]) -> None:
                 log_config=None,
                 access_log=False,
                 lifespan="off",
+                timeout_graceful_shutdown=LAST_REQUESTS_S,
             ),
             ready,
         )
