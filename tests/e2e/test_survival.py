@@ -106,6 +106,16 @@ def test_a_recording_does_not_notice_who_else_dies(panoreel: Panoreel, site: str
     assert len(set(numbers)) >= 25 * task["Result"]["Videos"][0]["FileDuration"] - 30
 
 
+def test_a_recording_that_hangs_is_ended_with_what_it_has(
+    panoreel: Panoreel, site: str, tmp_path: Path
+) -> None:
+    task_id = start(panoreel, f"{site}/sync.html", segments=2)
+    find_process(panoreel, "child").suspend()
+    task, numbers = finish(panoreel, task_id, tmp_path / "hung.mp4")
+    assert task["Result"]["Videos"][0]["FileDuration"] >= 4
+    assert numbers == sorted(numbers)
+
+
 def test_a_stop_before_any_claim_ends_without_media(panoreel: Panoreel, site: str) -> None:
     recorder = find_process(panoreel, "recorder")
     recorder.suspend()

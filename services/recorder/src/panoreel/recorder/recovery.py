@@ -5,8 +5,10 @@ are announced, and the task is offered again.
 """
 
 import asyncio
+import re
 import shutil
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -17,6 +19,9 @@ from panoreel.recorder.leftovers import sweep
 from panoreel.recorder.recorder import Recorder
 from panoreel.recorder.segments import sealed
 
+SPOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\.[0-9a-f-]{36}")
+"""How `Recorder.spool` names a recording's directory; others put `lost+found` and the like beside it."""
+
 _logger = structlog.get_logger()
 
 
@@ -26,7 +31,8 @@ async def recover(recorder: Recorder) -> None:
     for leftover in await asyncio.to_thread(_made, run):
         await asyncio.to_thread(sweep, leftover)
     for directory in await asyncio.to_thread(_made, spool):
-        await give_back(recorder, directory, "the recorder died and was started again")
+        if SPOOL_NAME.fullmatch(directory.name):
+            await give_back(recorder, directory, "the recorder died and was started again")
 
 
 def _made(directory: Path) -> list[Path]:

@@ -7,7 +7,7 @@ and the outbox waits as long as it must.
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,13 @@ from panoreel.recorder.recorder import Recorder
 from panoreel.recorder.segments import sealed
 
 SEAL_S: Final = 10.0
-"""How long a child may take to seal its last segment when the service shuts down."""
+"""How long a child may take to seal its last segment."""
+
+OPENING_S: Final = 120.0
+"""How long a child may take to its first frame: it gives up a page that does not load after a minute."""
+
+SILENCE_S: Final = 30.0
+"""A child that records has a segment to tell of every few seconds; after this long it hangs."""
 
 TIDY_UP_S: Final = 5.0
 """How long a child may take to end what it started, after its last report."""
@@ -53,6 +59,7 @@ class Session:
         self._last_index: int | None = None
         self._end: Stopped | Failed | None = None
         self._owner = True
+        self._stopping = False
         self._shut_down = False
         self._log = _logger.bind(task_id=task.task_id, epoch=task.epoch)
 
@@ -140,6 +147,7 @@ class Session:
         started = task.start_time or datetime.now(UTC)
         remaining_s = task.max_duration_s - (datetime.now(UTC) - started).total_seconds()
         if remaining_s <= 0:
+            self._stopping = True
             self._queue(commands.Stop("duration_limit"))
             self._end = Stopped(frames=0, duration_s=0)
             return None
@@ -161,24 +169,44 @@ class Session:
 
     async def _listen(self, child: ChildProcess) -> None:
         epoch = self._task.epoch
+        patience_s = OPENING_S
         async with aclosing(child.reports()) as reports:
-            async for report in reports:
+            while (report := await self._next(reports, patience_s, child)) is not None:
                 match report:
                     case protocol.Started():
+                        patience_s = SILENCE_S
                         self._queue(commands.ReportStarted(epoch, report.wall_time))
                     case protocol.SegmentSealed():
                         self._queue_segment(report)
                     case protocol.LimitReached():
+                        self._stopping = True
                         self._queue(commands.Stop("duration_limit"))
                     case Stopped() | Failed():
                         self._end = report
+                        return
+
+    async def _next(
+        self, reports: AsyncGenerator[protocol.Report], patience_s: float, child: ChildProcess
+    ) -> protocol.Report | None:
+        """The child's next report; None when it has ended, or hangs and was killed."""
+        try:
+            async with asyncio.timeout(patience_s):
+                return await anext(reports, None)
+        except TimeoutError:
+            self._log.warning("the recording process hangs", patience_s=patience_s)
+            child.kill()
+            return None
 
     async def _follow(self, child: ChildProcess) -> None:
         async with aclosing(self._recorder.log.follow(self._task.task_id, self._claimed.seq)) as history:
             async for stored in history:
                 match stored.event:
                     case events.StopRequested():
+                        self._stopping = True
                         child.stop()
+                        await asyncio.sleep(SEAL_S)
+                        self._log.warning("the recording process does not stop")
+                        child.kill()
                     case events.RecorderLost(epoch=self._task.epoch):
                         self._abandon(child)
                     case events.RecordingClaimed() as claimed if claimed.epoch > self._task.epoch:
@@ -223,6 +251,8 @@ class Session:
         match self._end:
             case _ if self._shut_down:
                 return ReportLost(epoch, last_index, "the recorder was shut down")
+            case Stopped() if not self._stopping:
+                return ReportLost(epoch, last_index, "somebody else ended the recording process")
             case Stopped() as stopped:
                 return ReportStopped(epoch, last_index, stopped.frames)
             case Failed(permanent=True) as failed:
