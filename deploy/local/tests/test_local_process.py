@@ -1,14 +1,24 @@
 """One supervised program, and what it leaves behind."""
 
 import asyncio
+import ctypes
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
+from panoreel.local import process as local_process
 from panoreel.local.errors import StartFailed
-from panoreel.local.process import FIRST_PAUSE_S, KEPT_LOG_BYTES, Program, SupervisedProcess
+from panoreel.local.process import (
+    FIRST_PAUSE_S,
+    KEPT_LOG_BYTES,
+    PR_SET_CHILD_SUBREAPER,
+    Program,
+    SupervisedProcess,
+    adopt_orphans,
+    reap_orphans,
+)
 
 STUBBORN = """
 import signal, subprocess, sys, time
@@ -65,3 +75,23 @@ async def test_a_grown_log_is_set_aside(tmp_path: Path) -> None:
     await process.stop()
     assert log.read_text() == "up\n"
     assert log.with_suffix(".log.1").stat().st_size == KEPT_LOG_BYTES + 1
+
+
+async def test_orphans_are_reaped_and_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_process, "REAP_S", 0.2)
+    adopt_orphans()
+    reaping = asyncio.create_task(reap_orphans())
+    try:
+        parent = await asyncio.create_subprocess_exec(
+            "sh", "-c", "sleep 0.1 & echo $!; exit 3", stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await parent.communicate()
+        orphan = psutil.Process(int(output))
+        assert orphan.ppid() == psutil.Process().pid
+        async with asyncio.timeout(5):
+            while orphan.is_running():
+                await asyncio.sleep(0.05)
+        assert parent.returncode == 3
+    finally:
+        reaping.cancel()
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)

@@ -55,7 +55,7 @@ def test_widths_in_range(width: float) -> None:
         ({"RecordURL": "http://[::1"}, "RecordURL must be a valid URL"),
         ({"RecordURL": "http://example.com:99999/"}, "RecordURL must be a valid URL"),
         ({"RecordURL": "http://example.com/a b"}, "RecordURL must not contain blanks"),
-        ({"RecordURL": 5}, "RecordURL: Input should be a valid string"),
+        ({"RecordURL": 5}, "RecordURL must be a string"),
         (start(Width=-1), "Width must be in range [0, 2560]"),
         (start(Height=2561), "Height must be in range [0, 2560]"),
         (start(Width="1280"), "Width must be a number"),
@@ -63,12 +63,15 @@ def test_widths_in_range(width: float) -> None:
         (start(Width=12.5), "Width must be a whole number"),
         (start(MaxDurationLimit=36001), "MaxDurationLimit must be in range [0, 36000]"),
         (start(CallbackURL="ftp://example.com/"), "CallbackURL must be an absolute http or https URL"),
+        (start(MaxDurationLimit=float("nan")), "MaxDurationLimit must be a whole number"),
         (start(Widht=1), "Widht is not a parameter of this action"),
+        (start(**{"x" * 9000: 1}), "x" * 100 + " is not a parameter of this action"),
+        (start(Output=[]), "Output must be a JSON object"),
         (start(StorageType="cos"), "StorageType must be 'cfs' in this version"),
         (start(ManualStart=True), "ManualStart is not available in this version"),
         (start(Output={"Video": {"Muxer": "hls"}}), "Output.Video.Muxer must be 'mp4' in this version"),
         (start(Output={"Vod": {"SubAppId": 1}}), "Output.Vod is not available in this version"),
-        (start(Output={"Cos": {"Bucket": 7}}), "Output.Cos.Bucket: Input should be a valid string"),
+        (start(Output={"Cos": {"Bucket": 7}}), "Output.Cos.Bucket must be a string"),
     ],
 )
 def test_a_wrong_field_is_named(data: dict[str, Any], sentence: str) -> None:
@@ -94,7 +97,7 @@ def test_what_the_original_defaults_to_may_be_spelled_out() -> None:
         ({"TaskID": "a" * 65}, "TaskID must consist of 1 to 64"),
         ({"TaskID": "a.b"}, "TaskID must consist of 1 to 64"),
         ({"TaskID": "a>"}, "TaskID must consist of 1 to 64"),
-        ({"TaskID": None}, "TaskID: Input should be a valid string"),
+        ({"TaskID": None}, "TaskID must be a string"),
     ],
 )
 def test_task_ids_that_cannot_be(data: dict[str, Any], sentence: str) -> None:

@@ -164,7 +164,10 @@ async def test_certificate_of_an_unknown_authority(few_attempts: None, tmp_path:
     )
 
 
-@pytest.mark.parametrize("url", ["ftp://127.0.0.1/s3cr3t", "file:///s3cr3t", "http://", "http://[::1/s3cr3t"])
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://127.0.0.1/s3cr3t", "file:///s3cr3t", "http://", "http://[::1/s3cr3t", "http://xn--/s3cr3t"],
+)
 async def test_other_urls_are_not_tried(url: str) -> None:
     assert await deliver(MESSAGE, url) == CallbackFailed(attempts=1, last_error="the URL is invalid")
 

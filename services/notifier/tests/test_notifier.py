@@ -23,7 +23,7 @@ from panoreel.eventlog.errors import Permanent, SecretsUnavailable
 from panoreel.eventlog.log import EventLog, open_log
 from panoreel.eventlog.secrets import SecretStore, TaskSecrets
 from panoreel.eventlog.topology import NOTIFIER, TASKS
-from panoreel.notifier.worker import Notifier
+from panoreel.notifier.worker import AT_ONCE, Notifier
 from services.notifier.tests.receivers import SILENCE, Receiver, status
 from tests.servers.nats import NatsServer
 
@@ -178,6 +178,24 @@ async def finished(log: EventLog, task_id: str) -> None:
     async with asyncio.timeout(30):
         while (task := (await log.load(task_id))[0]) is None or task.phase < Phase.FINISHED:
             await asyncio.sleep(0.05)
+
+
+async def test_a_receiver_that_hangs_keeps_nobody_waiting(
+    own_nats_server: NatsServer, secret_key: str, receive: Receive, end: End, tmp_path: Path
+) -> None:
+    silent, willing = await receive(SILENCE), await receive(status(200))
+    async with (
+        open_log(own_nats_server.url, "test") as log,
+        service(own_nats_server.url, secret_key, tmp_path) as process,
+    ):
+        hanging = [await end(log, silent.url) for _ in range(AT_ONCE - 1)]
+        ended = await end(log, willing.url)
+        await finished(log, ended.task_id)
+        for waiting in hanging:
+            task, _ = await log.load(waiting.task_id)
+            assert task
+            assert task.phase == Phase.CALLBACK
+        process.kill()
 
 
 async def test_a_killed_notifier_leaves_the_work_to_the_next(

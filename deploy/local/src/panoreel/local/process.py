@@ -21,6 +21,7 @@ SETTLED_S = 30.0
 KEPT_LOG_BYTES = 4 * 1024 * 1024
 """A log larger than this is set aside as `<name>.log.1` when its program starts again."""
 LOG_TAIL_LINES = 12
+REAP_S = 5.0
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -147,15 +148,39 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+async def reap_orphans() -> None:
+    """Reap what we adopted when it has ended, until cancelled.
+
+    Our own children are waited for: who stays a zombie for `REAP_S` is an orphan.
+    """
+    ended: set[int] = set()
+    while True:
+        ended, before = {pid for pid in _children() if _is_zombie(pid)}, ended
+        for pid in ended & before:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)  # noqa: ASYNC222 (it does not wait)
+        await asyncio.sleep(REAP_S)
+
+
 def end_orphans() -> None:
     """Kill and reap every child that is left. Only for when no program of ours runs any more."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
-    while pids := [int(pid) for pid in children.read_text().split()]:
+    while pids := _children():
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             with suppress(ChildProcessError):
                 os.waitpid(pid, 0)
+
+
+def _children() -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+
+
+def _is_zombie(pid: int) -> bool:
+    """By the state after the name in parentheses (proc_pid_stat(5)); who has been reaped is none."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return False
 
 
 def _ending(code: int) -> str:

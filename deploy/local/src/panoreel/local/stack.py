@@ -12,7 +12,7 @@ from .datadir import DataDirectory, Endpoints, Identity
 from .errors import LocalError
 from .logs import show_warnings
 from .ports import LOOPBACK, free_api_port, kept_ports
-from .process import Program, SupervisedProcess, adopt_orphans, end_orphans
+from .process import Program, SupervisedProcess, adopt_orphans, end_orphans, reap_orphans
 
 Report = Callable[[str], None]
 ServicesOf = Callable[[DataDirectory, Identity, Mapping[str, int], int], dict[str, Program]]
@@ -45,6 +45,7 @@ async def run(
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, on_signal)
+        reaping = asyncio.create_task(reap_orphans())
         try:
             if await _until(stop_asked, stack.start()):
                 directory.publish(stack.endpoints)
@@ -52,6 +53,7 @@ async def run(
                 await _until(stop_asked, show_warnings(directory.path / "logs", report))
         finally:
             await stack.stop()
+            reaping.cancel()
             end_orphans()
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from panoreel.contracts.task import Task
 
-READ_TIMEOUT_S: Final = 10.0
+READ_TIMEOUT_S: Final = 5.0
 
 metadata = MetaData()
 
@@ -56,7 +56,7 @@ positions = Table(
 class ReadModel:
     """Reads, each on an autocommit connection: a single SELECT needs no transaction around it.
 
-    Every read raises `SQLAlchemyError` or `OSError` when the database fails, `TimeoutError` when it is silent.
+    Every read raises `SQLAlchemyError` or `OSError` when the database fails, or `TimeoutError`.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:

@@ -21,9 +21,8 @@ from panoreel.dispatch.settings import DispatchSettings
 from panoreel.eventlog.log import open_log
 from panoreel.eventlog.secrets import SecretStore
 
-
 LAST_REQUESTS_S: Final = 5
-"""How long requests that are under way may take at the end: one whose body never comes must not hold it up."""
+"""How long requests under way may take at the end: one whose body never comes must not hold it up."""
 
 
 async def work(settings: DispatchSettings, ready: Callable[[], None]) -> None:

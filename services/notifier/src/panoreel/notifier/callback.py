@@ -83,24 +83,19 @@ async def _post(client: httpx.AsyncClient, message: Message, url: str) -> None:
     try:
         async with (
             asyncio.timeout(ATTEMPT_TIMEOUT_S),
-            client.stream("POST", _target(url), content=message.body, headers=headers) as answer,
+            client.stream("POST", check_http_url(url), content=message.body, headers=headers) as answer,
         ):
             status = answer.status_code
     except TimeoutError:
         raise AttemptFailed(f"timeout of {ATTEMPT_TIMEOUT_S * 1000:.0f}ms exceeded") from None
     except httpx.TransportError as error:
         raise AttemptFailed(_reason(error)) from None
+    except (httpx.InvalidURL, ValueError):  # of the latter kind: a host that is no internationalised name
+        raise NoFurtherAttempt("the URL is invalid") from None
     if status == httpx.codes.GONE:
         raise NoFurtherAttempt(f"HTTP {status}")
     if not httpx.codes.is_success(status):
         raise AttemptFailed(f"HTTP {status}")
-
-
-def _target(url: str) -> httpx.URL:
-    try:
-        return httpx.URL(check_http_url(url))
-    except (httpx.InvalidURL, ValueError):
-        raise NoFurtherAttempt("the URL is invalid") from None
 
 
 def _reason(error: httpx.TransportError) -> str:

@@ -20,6 +20,9 @@ from panoreel.notifier.settings import NotifierSettings
 
 SERVICE: Final = "notifier"
 
+AT_ONCE: Final = 8
+"""How many receivers are told side by side: one that hangs must not keep others waiting."""
+
 
 async def work(settings: NotifierSettings, ready: Callable[[], None]) -> None:
     """Notify until cancelled."""
@@ -27,13 +30,22 @@ async def work(settings: NotifierSettings, ready: Callable[[], None]) -> None:
     async with open_log(nats_url, SERVICE) as log:
         secrets = SecretStore(log, [key.get_secret_value() for key in settings.secret_keys])
         notifier = Notifier(log, secrets)
-        async with reacting(nats_url, SERVICE, NOTIFIER, notifier.tell, notifier.give_up):
+        started = asyncio.Barrier(AT_ONCE + 1)
+
+        async def listen() -> None:
+            async with reacting(nats_url, SERVICE, NOTIFIER, notifier.tell, notifier.give_up):
+                await started.wait()
+                await asyncio.Event().wait()
+
+        async with asyncio.TaskGroup() as listeners:
+            for _ in range(AT_ONCE):
+                listeners.create_task(listen())
+            await started.wait()
             ready()
-            await asyncio.Event().wait()
 
 
 class Notifier:
-    """Tells one receiver at a time. A receiver may hear the same result again after a crash."""
+    """Tells receivers. One may hear the same result again after a crash."""
 
     def __init__(self, log: EventLog, secrets: SecretStore) -> None:
         self._log = log
