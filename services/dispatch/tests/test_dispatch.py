@@ -262,6 +262,12 @@ async def test_log_archive_and_read_model_agree(dispatch: Dispatch, own_nats_ser
         await connection.execute("DELETE FROM events WHERE seq = (SELECT max(seq) FROM events)")
         await connection.close()
         findings = await audit(engine, log)
+        connection = await asyncpg.connect(dispatch.dsn)
+        await connection.execute("DELETE FROM events")
+        await connection.execute("DELETE FROM tasks")
+        await connection.close()
+        emptied = await audit(engine, log)
+    assert len([f for f in emptied if "events are not the log's" in f]) == len(task_ids)
     assert len([f for f in findings if "not what its events add up to" in f]) >= 19
     assert len([f for f in findings if "events are not the log's" in f]) == 1
 

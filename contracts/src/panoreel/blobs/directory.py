@@ -88,6 +88,12 @@ class DirectoryBlobs:
         """Remove one blob; without error when there is none."""
         self._path(key).unlink(missing_ok=True)
 
+    def make_directory(self, prefix: str) -> Path:
+        """A local directory, made if need be, that `delete_prefix` removes with all that lies in it."""
+        directory = self._root / check_prefix(prefix)
+        self._make_directory(directory)
+        return directory
+
     def delete_prefix(self, prefix: str) -> None:
         """Remove every blob whose key begins with `prefix`, which ends in a slash."""
         # Nothing may be there, or somebody else is removing it at the same time and comes to its end.

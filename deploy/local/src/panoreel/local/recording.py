@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from .client import Client
-from .errors import ServerUnreachable
+from .errors import RequestRefused, ServerUnreachable
 from .progress import Progress
 
 POLL_S = 0.2
@@ -108,7 +108,9 @@ def _follow(client: Client, task_id: str, interrupts: Interrupts, progress: Prog
                 stop_sent = True
                 progress.note("stopping; the recording is kept (Ctrl-C again gives it up)")
             task = client.describe(task_id)
-        except ServerUnreachable:
+        except (ServerUnreachable, RequestRefused) as error:
+            if isinstance(error, RequestRefused) and error.code != "InternalError":
+                raise
             if time.monotonic() - answered > UNREACHABLE_S:
                 raise
             continue

@@ -15,8 +15,8 @@ from .process import Program
 SERVICE_USER = "panoreel"
 """Who runs browser, display and sound when we are root."""
 
-STOP_TIMEOUT_S = {"recorder": 20.0}
-"""A recorder seals what it is recording before it goes."""
+STOP_TIMEOUT_S = 20.0
+"""A recorder seals what it is recording before it goes; the others finish what is under way."""
 
 
 def settings(
@@ -63,6 +63,8 @@ def programs(
     for name in ("blobs", "spool"):
         (directory.path / name).mkdir(exist_ok=True)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PANOREEL_")}
+    for name in ("NO_PROXY", "no_proxy"):  # everything that they talk to is on this machine, but for the page
+        inherited[name] = ",".join(filter(None, (inherited.get(name), LOOPBACK, "localhost")))
     shared = inherited | {"PANOREEL_NATS_URL": nats.url(identity, ports["nats"])}
     found: dict[str, Program] = {}
     for name, own in settings(directory, identity, ports, api_port).items():
@@ -76,7 +78,7 @@ def programs(
             shared | env,
             directory.path,
             partial(_exists, ready_file),
-            stop_timeout_s=STOP_TIMEOUT_S.get(name, 10.0),
+            stop_timeout_s=STOP_TIMEOUT_S,
         )
     return found
 

@@ -21,6 +21,7 @@ from panoreel.dispatch.parameters import (
     parse_task_id,
 )
 from panoreel.dispatch.projection import Projection
+from panoreel.dispatch.projector import Projector
 from panoreel.dispatch.readmodel import ReadModel
 from panoreel.eventlog.log import EventLog
 from panoreel.eventlog.secrets import SecretStore, TaskSecrets
@@ -39,11 +40,17 @@ class Actions:
     """
 
     def __init__(
-        self, log: EventLog, read_model: ReadModel, projection: Projection, secrets: SecretStore
+        self,
+        log: EventLog,
+        read_model: ReadModel,
+        projection: Projection,
+        projector: Projector,
+        secrets: SecretStore,
     ) -> None:
         self._log = log
         self._read_model = read_model
         self._projection = projection
+        self._projector = projector
         self._secrets = secrets
         self.by_name: Mapping[str, Action] = {
             "Start": self.start,
@@ -80,7 +87,8 @@ class Actions:
         return await self._read_model.history(task_id)
 
     async def _task(self, task_id: str) -> Task:
-        task = None if self._projection.lagging else await self._read_model.task(task_id)
+        stale = self._projection.lagging or self._projector.failure
+        task = None if stale else await self._read_model.task(task_id)
         if task is None:
             # Another replica may just have created it, or the read model is behind: the log knows.
             task, _ = await self._log.load(task_id)

@@ -15,13 +15,15 @@ from starlette.requests import ClientDisconnect
 
 from panoreel.contracts.commands import InvalidStatus, Rejected
 from panoreel.contracts.identifiers import TaskId
+from panoreel.contracts.task import MissingTask
+from panoreel.contracts.upcasters import UndecodableEvent
 from panoreel.dispatch.actions import Actions
 from panoreel.dispatch.authentication.middleware import MAX_BODY_BYTES
 from panoreel.dispatch.parameters import InvalidParam
 from panoreel.dispatch.projector import Projector
 from panoreel.eventlog.errors import EventLogError
 
-_UNAVAILABLE: Final = (EventLogError, SQLAlchemyError, OSError)
+_UNAVAILABLE: Final = (EventLogError, SQLAlchemyError, OSError, UndecodableEvent, MissingTask)
 
 _logger = structlog.get_logger()
 

@@ -43,8 +43,12 @@ class Projector:
         while True:
             try:
                 async with self._engine.connect() as guard:
-                    if await self._locked(guard):
-                        await self._project()
+                    try:
+                        if await self._locked(guard):
+                            await self._project()
+                    finally:
+                        # Back in the pool, the connection would keep the lock from other replicas.
+                        await guard.invalidate()
             except (LogGap, UndecodableEvent, MissingTask) as error:
                 # Going on would falsify the read model; a restart with a fit version or log heals it.
                 self.failure = str(error)

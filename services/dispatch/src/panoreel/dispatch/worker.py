@@ -34,7 +34,7 @@ async def work(settings: DispatchSettings, ready: Callable[[], None]) -> None:
         projector = Projector(log, engine)
         projection = Projection(dsn)
         secrets = SecretStore(log, [key.get_secret_value() for key in settings.secret_keys])
-        actions = Actions(log, ReadModel(engine), projection, secrets)
+        actions = Actions(log, ReadModel(engine), projection, projector, secrets)
         server = ApiServer(
             uvicorn.Config(
                 _authenticated(create_api(actions, projector), key_file, settings),

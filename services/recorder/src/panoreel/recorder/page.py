@@ -88,7 +88,10 @@ class RecordedPage:
         """Recording begins: a media file plays from its start."""
         if self._is_media:
             with suppress(Error):  # a page that has gone meanwhile is noticed by the browser
-                await self._page.evaluate("document.querySelector('video, audio').play()")
+                # Not awaited: a source that stalls would hold up everything else.
+                await self._page.evaluate(
+                    "void document.querySelector('video, audio').play().catch(() => {})"
+                )
 
     async def _settle(self) -> None:
         """Wait for two animation frames, and anew if the page leads on to another one meanwhile."""

@@ -19,7 +19,7 @@ from panoreel.recorder.settings import RecorderSettings
 _logger = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Recorder:
     """One recorder service."""
 
@@ -27,8 +27,9 @@ class Recorder:
     log: EventLog
     blobs: DirectoryBlobs
     secrets: SecretStore
-    recording: set[str] = field(default_factory=set)
-    """The tasks that have a session now."""
+    recording: set[Path] = field(default_factory=set)
+    """The spools of the sessions that there are now."""
+    shutting_down: bool = False
 
     @property
     def id(self) -> str:

@@ -7,13 +7,17 @@ are announced, and the task is offered again.
 import asyncio
 import re
 import shutil
+from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
+import stamina
 import structlog
 
 from panoreel.contracts.commands import ReportLost
 from panoreel.contracts.envelope import Cause
+from panoreel.contracts.events import RecordingClaimed
+from panoreel.eventlog.errors import LogUnavailable
 from panoreel.eventlog.segments import manifest
 from panoreel.recorder.leftovers import sweep
 from panoreel.recorder.recorder import Recorder
@@ -41,14 +45,35 @@ def _made(directory: Path) -> list[Path]:
 
 
 async def give_back(recorder: Recorder, spool: Path, reason: str) -> None:
-    """Announce what a recording that nobody looks after has left in its spool, and offer its task again."""
-    task_id = spool.name.partition(".")[0]
+    """Announce what a recording that nobody looks after has left in its spool, and offer its task again.
+
+    Does nothing to a later recording of the same task. Waits for a log that does not answer.
+    """
+    task_id, _, offer_id = spool.name.partition(".")
     for path, media in await asyncio.to_thread(sealed, spool):
         await recorder.publish(task_id, path, media)
-    task, _ = await recorder.log.load(task_id)
-    if task and task.recorder_id == recorder.id:
+    epoch = await _owned_epoch(recorder, task_id, offer_id)
+    if epoch is not None:
         announced = await manifest(recorder.log, task_id)
-        last_index = max((s.index for s in announced if s.epoch == task.epoch), default=None)
-        await recorder.report(task_id, ReportLost(task.epoch, last_index, reason), Cause(recorder.actor))
-        _logger.warning("gave back a recording", task_id=task_id, epoch=task.epoch, last_index=last_index)
-    await asyncio.to_thread(shutil.rmtree, spool)
+        last_index = max((segment.index for segment in announced if segment.epoch == epoch), default=None)
+        await recorder.report(task_id, ReportLost(epoch, last_index, reason), Cause(recorder.actor))
+        _logger.warning("gave back a recording", task_id=task_id, epoch=epoch, last_index=last_index)
+    await asyncio.to_thread(shutil.rmtree, spool, ignore_errors=True)
+
+
+async def _owned_epoch(recorder: Recorder, task_id: str, offer_id: str) -> int | None:
+    """The epoch that was claimed upon this offer, if this recorder still owns it."""
+    async for attempt in stamina.retry_context(on=LogUnavailable, attempts=None, timeout=None, wait_max=5.0):
+        with attempt:
+            task, _ = await recorder.log.load(task_id)
+            if task is None or task.recorder_id != recorder.id:
+                return None
+            async with aclosing(recorder.log.history(task_id)) as history:
+                async for stored in history:
+                    if (
+                        isinstance(stored.event, RecordingClaimed)
+                        and stored.event.epoch == task.epoch
+                        and stored.envelope.cause.causation == offer_id
+                    ):
+                        return task.epoch
+    return None

@@ -8,7 +8,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
@@ -17,7 +17,7 @@ import structlog
 
 from panoreel.contracts import commands, events
 from panoreel.contracts.commands import FailRecording, RecorderReport, Rejected, ReportLost, ReportStopped
-from panoreel.contracts.envelope import Cause, StoredEvent
+from panoreel.contracts.envelope import StoredEvent
 from panoreel.contracts.events import Failure
 from panoreel.contracts.task import Task
 from panoreel.eventlog.errors import SecretsUnavailable
@@ -27,6 +27,7 @@ from panoreel.recorder.child_process import ChildProcess
 from panoreel.recorder.leftovers import sweep
 from panoreel.recorder.protocol import Failed, RecordingOrder, Stopped
 from panoreel.recorder.recorder import Recorder
+from panoreel.recorder.recovery import give_back
 from panoreel.recorder.segments import sealed
 
 SEAL_S: Final = 10.0
@@ -68,28 +69,22 @@ class Session:
         """Take the task; None when it needs no recorder any more.
 
         Raises:
-            LogUnavailable, Contention: the log did not take the claim; nothing is owned.
+            LogUnavailable, Contention: whether the task is owned is not known; `give_back` finds out.
         """
-        # Before the claim: a recorder that dies right after it finds the directory, and so what it owns.
         spool = recorder.spool(offered)
+        if spool in recorder.recording:
+            return None  # offered again, while it is being recorded
+        # Before the claim: a recorder that dies right after it finds the directory, and so what it owns.
         spool.mkdir(exist_ok=True)
         try:
             claim = commands.Claim(recorder.id)
             outcome = await recorder.log.execute(offered.task_id, claim, offered.cause(recorder.actor))
         except Rejected:
-            await cls._give_back_unnoticed_claim(recorder, offered.task_id)
-            spool.rmdir()
+            # Perhaps because an earlier claim was stored, although the log's answer never came.
+            await give_back(recorder, spool, "the claim's acknowledgement was lost")
             return None
-        recorder.recording.add(offered.task_id)
+        recorder.recording.add(spool)
         return cls(recorder, outcome.task, outcome.appended[0], spool)
-
-    @staticmethod
-    async def _give_back_unnoticed_claim(recorder: Recorder, task_id: str) -> None:
-        """An earlier claim may have been stored although the log's answer never came: then it is lost."""
-        task, _ = await recorder.log.load(task_id)
-        if task and task.recorder_id == recorder.id and task_id not in recorder.recording:
-            lost = ReportLost(task.epoch, None, "the claim's acknowledgement was lost")
-            await recorder.report(task_id, lost, Cause(recorder.actor))
 
     async def run(self) -> None:
         """Record until the task is stopped, fails, or is lost."""
@@ -108,7 +103,7 @@ class Session:
                     task.cancel()
             await lease.release()
         finally:
-            self._recorder.recording.discard(self._task.task_id)
+            self._recorder.recording.discard(self.spool)
             await asyncio.to_thread(sweep, run)
 
     @asynccontextmanager
@@ -121,6 +116,9 @@ class Session:
         child = await ChildProcess.start(order)
         try:
             yield child
+        except BaseException:
+            child.kill()
+            raise
         finally:
             try:
                 async with asyncio.timeout(TIDY_UP_S):
@@ -135,11 +133,16 @@ class Session:
         try:
             await self._listen(child)
         except asyncio.CancelledError:
+            if not self._recorder.shutting_down:
+                raise
             self._shut_down = True
             child.stop()
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(SEAL_S):
                     await self._listen(child)
+            except TimeoutError:
+                child.kill()
+                await child.exited()
 
     async def _order(self, run: Path) -> RecordingOrder | None:
         """What the child is to do; None when there is nothing to do, and then `_end` says why."""

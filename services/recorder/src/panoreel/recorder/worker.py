@@ -5,6 +5,7 @@ Each claimed task is recorded by a child process of its own; a `Session` looks a
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 
@@ -40,14 +41,19 @@ async def _claim_while_there_is_room(
     recorder: Recorder, queue: ClaimQueue, sessions: asyncio.TaskGroup
 ) -> None:
     room = asyncio.Semaphore(recorder.settings.max_recordings)
-    while True:
-        await room.acquire()
-        session = await _claim(recorder, queue)
-        if session is None:
-            room.release()
-        else:
-            running = sessions.create_task(_run(recorder, session))
-            running.add_done_callback(lambda _: room.release())
+    try:
+        while True:
+            await room.acquire()
+            session = await _claim(recorder, queue, sessions)
+            if session is None:
+                room.release()
+            else:
+                running = sessions.create_task(_run(recorder, session))
+                running.add_done_callback(lambda _: room.release())
+    except asyncio.CancelledError:
+        # The sessions are cancelled next, and can tell this from a failure of their own.
+        recorder.shutting_down = True
+        raise
 
 
 async def _run(recorder: Recorder, session: Session) -> None:
@@ -55,10 +61,17 @@ async def _run(recorder: Recorder, session: Session) -> None:
         await session.run()
     except Exception as error:  # whatever it was, it must not touch other recordings, and this one goes on
         _logger.exception("a session failed")
-        await give_back(recorder, session.spool, f"the recorder failed: {error!r}")
+        await _give_back(recorder, session.spool, f"the recorder failed: {error!r}")
 
 
-async def _claim(recorder: Recorder, queue: ClaimQueue) -> Session | None:
+async def _give_back(recorder: Recorder, spool: Path, reason: str) -> None:
+    try:
+        await give_back(recorder, spool, reason)
+    except Exception:  # other recordings go on; the spool is looked at again when the recorder starts
+        _logger.exception("a recording could not be given back", spool=str(spool))
+
+
+async def _claim(recorder: Recorder, queue: ClaimQueue, sessions: asyncio.TaskGroup) -> Session | None:
     """Take the next task that waits; None when there is none, or another recorder was faster."""
     offer = await queue.next()
     if offer is None:
@@ -67,6 +80,8 @@ async def _claim(recorder: Recorder, queue: ClaimQueue) -> Session | None:
         session = await Session.claim(recorder, offer.event)
     except (LogUnavailable, Contention) as error:
         _logger.warning("not claimed", task_id=offer.event.task_id, error=str(error))
+        reason = "the claim's acknowledgement was lost"
+        sessions.create_task(_give_back(recorder, recorder.spool(offer.event), reason))
         await offer.decline(DECLINE_S)
         return None
     await offer.accept()

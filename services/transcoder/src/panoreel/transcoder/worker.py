@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from panoreel.blobs.directory import DirectoryBlobs
-from panoreel.blobs.keys import output_key
+from panoreel.blobs.keys import output_key, outputs_prefix
 from panoreel.blobs.shared import open_shared
 from panoreel.contracts.commands import ReportPackaged
 from panoreel.contracts.envelope import StoredEvent
@@ -87,7 +87,9 @@ class Transcoder:
         from panoreel.transcoder.join import join
 
         key = output_key(task_id, RESULT_NAME)
-        with tempfile.TemporaryDirectory(prefix="panoreel-") as directory:
+        # Among the task's blobs: what a killed transcoder leaves there goes with them.
+        place = self._blobs.make_directory(outputs_prefix(task_id))
+        with tempfile.TemporaryDirectory(prefix=".", dir=place) as directory:
             result = Path(directory) / RESULT_NAME
             try:
                 joined = join(timeline, lambda segment: self._blobs.get(segment.blob_key), result)
