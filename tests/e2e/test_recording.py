@@ -118,4 +118,3 @@ def test_picture_and_sound_are_together(
     skews_ms = [1000 * (flash - min(beeps, key=lambda beep: abs(beep - flash))) for flash in flashes]
     assert len(skews_ms) >= 6
     assert earliest_ms <= float(np.median(skews_ms)) <= latest_ms, skews_ms
-    assert max(skews_ms) - min(skews_ms) <= 67, "two frames"

@@ -1,6 +1,7 @@
 """The `panoreel` command: what it refuses, what it says, what it leaves behind."""
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -49,12 +50,34 @@ def test_a_taken_port_is_named_with_the_option_that_helps(tmp_path: Path) -> Non
         ("--height", "-1"),
         ("--out", "/no/such/directory/x.mp4"),
         ("--server", "localhost:1"),
+        ("--server", "http://[::1"),
     ],
 )
 def test_a_value_without_sense_is_refused_by_the_name_of_its_option(option: str, value: str) -> None:
     answer = panoreel("record", option, value)
     assert answer.returncode == 2
     assert option in re.sub(r"\x1b\[[0-9;]*m", "", answer.stderr)
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_started(tmp_path: Path) -> None:
+    """A root's replacing of a device such as /dev/null would be felt by everybody."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for out in (fifo, tmp_path / f"{'x' * 300}.mp4"):
+        answer = panoreel("record", "http://127.0.0.1/", "--server", "http://127.0.0.1:1", "--out", str(out))
+        assert answer.returncode == 2
+        assert "--out" in re.sub(r"\x1b\[[0-9;]*m", "", answer.stderr)
+    assert list(tmp_path.iterdir()) == [fifo]
+
+
+def test_a_data_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for command in (["up"], ["record", "http://127.0.0.1/", "--out", str(tmp_path / "x.mp4")]):
+        answer = panoreel(*command, "--data-dir", str(file / "data"))
+        assert answer.returncode == 1
+        assert f"{file / 'data'} cannot be a data directory" in answer.stderr
+        assert "Traceback" not in answer.stderr
 
 
 @pytest.mark.parametrize("url", ["example.com", "ftp://example.com/", "http://"])

@@ -340,14 +340,14 @@ def test_a_log_that_is_not_the_same_stops_the_projection(
 
 
 def test_with_a_key_file_only_signed_requests_are_answered(
-    nats_server: NatsServer, postgres_dsn: str, tmp_path: Path
+    own_nats_server: NatsServer, postgres_dsn: str, tmp_path: Path
 ) -> None:
     key_file = tmp_path / "keys.json"
     entry = {"id": "school", "secrets": ["s" * 40], "application": "school", "kind": "application"}
     key_file.write_text(json.dumps({"keys": [entry]}))
     key_file.chmod(0o600)
     key = Fernet.generate_key().decode()
-    running = run_dispatch(nats_server.url, postgres_dsn, tmp_path, key, PANOREEL_KEY_FILE=str(key_file))
+    running = run_dispatch(own_nats_server.url, postgres_dsn, tmp_path, key, PANOREEL_KEY_FILE=str(key_file))
     try:
         url = f"{running.url}/record"
         body = json.dumps({"Action": "Describe", "Data": {"TaskID": "课堂"}}).encode()

@@ -40,7 +40,7 @@ async def test_gives_back_what_is_its_own_and_leaves_the_rest_alone(
         )
         task_id = uuid4().hex
         offered = (await log.execute(task_id, commands.Create(created), Cause("test"))).appended[0]
-        await log.execute(task_id, commands.Claim(recorder.id), Cause("test"))
+        await log.execute(task_id, commands.Claim(recorder.id), offered.cause("test"))
         recorder.spool(offered).mkdir(parents=True)
         strangers = {settings.spool_dir / name for name in ("lost+found", ".snapshot", "notes")}
         for stranger in strangers:

@@ -1,7 +1,7 @@
 """Panoreel's HTTP API, as far as a recording from the command line needs it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -57,7 +57,7 @@ class Client:
 
         `target` appears, or is replaced, only when the file is complete.
         """
-        part = target.with_name(f"{target.name}.part")
+        part = _part(target)
         try:
             with (
                 httpx.stream("GET", url, timeout=TIMEOUT_S, trust_env=_goes_out(url)) as answer,
@@ -93,6 +93,21 @@ class Client:
             raise ServerUnreachable(
                 f"the Panoreel API at {self._base_url} does not answer: {error}"
             ) from error
+
+
+def check_target(target: Path) -> None:
+    """Make sure that `download` can write `target`; raises `OSError`."""
+    if target.exists() and not target.is_file():
+        # By root, even a device would be replaced.
+        raise OSError(f"{target} is there and no regular file")
+    part = _part(target)
+    with suppress(FileExistsError):
+        part.open("xb").close()
+        part.unlink()
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(f"{target.name}.part")
 
 
 def _goes_out(url: str) -> bool:

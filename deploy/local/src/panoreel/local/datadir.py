@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, TextIO
 
 from .errors import DataDirectoryInUse, LocalError
 
@@ -83,11 +83,10 @@ class DataDirectory:
     def locked(self) -> Iterator[None]:
         """Hold this directory for this process, with its run directory made anew.
 
-        Raises `DataDirectoryInUse`, naming the process that holds it. The kernel lets go of the lock when the
-        process ends in whatever way (flock(2)), so a lock is never stale.
+        Raises `DataDirectoryInUse`, naming the process that holds it, or another `LocalError`. The kernel
+        lets go of the lock when the process ends in whatever way (flock(2)), so a lock is never stale.
         """
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self.path / "lock").open("a+") as lock:
+        with self._open_lock() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -106,7 +105,8 @@ class DataDirectory:
 
     def is_locked(self) -> bool:
         """Whether a stack runs, or is starting or stopping, on this directory."""
-        with suppress(FileNotFoundError), (self.path / "lock").open() as lock:
+        # Whoever starts a stack is told why it cannot be opened.
+        with suppress(OSError), (self.path / "lock").open() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -141,6 +141,13 @@ class DataDirectory:
     @property
     def _endpoints_file(self) -> Path:
         return self.path / "endpoints.json"
+
+    def _open_lock(self) -> TextIO:
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return (self.path / "lock").open("a+")
+        except OSError as error:
+            raise LocalError(f"{self.path} cannot be a data directory: {error.strerror}") from error
 
     def _make_run_directory(self) -> None:
         """Others may pass through (the browser's own user must), but only we may write or list."""

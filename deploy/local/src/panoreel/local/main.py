@@ -1,11 +1,14 @@
 """The `panoreel` command. What a subcommand needs is imported when it runs, so that help comes at once."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from .errors import LocalError
+
+Value = TypeVar("Value")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -73,17 +76,22 @@ def record(
     """Record a page into a video file. Ctrl-C ends the recording and keeps it; a second one gives it up."""
     from panoreel.contracts.urls import check_http_url
 
+    from .client import check_target
     from .record import run
     from .recording import Recording
 
     if url:
-        try:
-            check_http_url(url)
-        except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint="url") from None
-    if not out.absolute().parent.is_dir():
-        raise typer.BadParameter(f"the directory {out.absolute().parent} does not exist", param_hint="--out")
-    if server is not None and not server.startswith(("http://", "https://")):
-        raise typer.BadParameter("it must be a URL like http://127.0.0.1:8100", param_hint="--server")
+        _check("url", check_http_url, url)
+    if server is not None:
+        _check("--server", check_http_url, server)
+    _check("--out", check_target, out)
     recording = Recording(url or "", seconds, width, height, out)
     raise typer.Exit(run(recording, data_dir=data_dir, server=server, as_json=json))
+
+
+def _check(option: str, check: Callable[[Value], object], value: Value) -> None:
+    """Refuse a wrong value by the name of its option, before anything is started."""
+    try:
+        check(value)
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
