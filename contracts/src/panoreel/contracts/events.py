@@ -221,7 +221,4 @@ class CallbackSkipped(Event):
     type: ClassVar[str] = "callback_skipped"
 
 
-Claimable = TaskCreated | RecorderLost
-"""What a recorder may take up; these subjects end in the task's priority."""
-
 EVENT_TYPES: dict[str, type[Event]] = {event.type: event for event in Event.__subclasses__()}

@@ -34,7 +34,7 @@ FIRST_RETRY_S: Final = 0.01
 PATIENCE_S: Final = 15.0
 """How long an append or a load may take in all: a cluster elects a new leader within about ten seconds."""
 
-_WRONG_LAST_SEQUENCE: Final = 10071
+WRONG_LAST_SEQUENCE: Final = 10071
 """JetStream's error code for an expectation that did not hold."""
 
 
@@ -193,7 +193,7 @@ class EventLog:
                     found = await self._next_after(task_id, expected_seq)
                     if found and found[1] == first.id:
                         return found[0] + len(messages) - 1
-                    if found or (isinstance(cause, APIError) and cause.err_code == _WRONG_LAST_SEQUENCE):
+                    if found or (isinstance(cause, APIError) and cause.err_code == WRONG_LAST_SEQUENCE):
                         raise Conflict(f"task {task_id} is not at position {expected_seq}") from cause
                     await asyncio.sleep(pause_s)
                     pause_s = min(2 * pause_s, RETRY_S)

@@ -10,11 +10,9 @@ from panoreel.contracts import subjects
 from panoreel.contracts.media import Segment
 from panoreel.eventlog.connection import REQUEST_TIMEOUT_S
 from panoreel.eventlog.errors import LogUnavailable
-from panoreel.eventlog.log import PATIENCE_S, EventLog
+from panoreel.eventlog.log import PATIENCE_S, WRONG_LAST_SEQUENCE, EventLog
 from panoreel.eventlog.reading import scan
 from panoreel.eventlog.topology import SEGMENTS
-
-_WRONG_LAST_SEQUENCE = 10071
 
 
 async def announce(log: EventLog, segment: Segment) -> None:
@@ -32,7 +30,7 @@ async def announce(log: EventLog, segment: Segment) -> None:
             headers={"Nats-Expected-Last-Subject-Sequence": "0"},
         )
     except BadRequestError as error:
-        if error.err_code != _WRONG_LAST_SEQUENCE:
+        if error.err_code != WRONG_LAST_SEQUENCE:
             raise LogUnavailable(f"JetStream refused a segment: {error.description}") from error
     except (nats.errors.Error, TimeoutError) as error:
         raise LogUnavailable("JetStream does not acknowledge segments") from error

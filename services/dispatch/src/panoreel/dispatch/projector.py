@@ -22,8 +22,8 @@ from panoreel.dispatch.projection import CHANNEL
 from panoreel.dispatch.readmodel import events, positions, tasks
 from panoreel.eventlog.errors import LogGap, LogUnavailable
 from panoreel.eventlog.log import EventLog
+from panoreel.eventlog.topology import TASKS
 
-STREAM: Final = "TASKS"
 RETRY_S: Final = 1.0
 _PROJECTOR_LOCK: Final = 0x70616E32
 
@@ -76,17 +76,17 @@ class Projector:
         """Where to go on, after making sure that the stream is the one that was read so far."""
         extent = await self._log.extent()
         async with self._engine.begin() as transaction:
-            start = insert(positions).values(stream=STREAM, stream_created=extent.created, seq=0)
+            start = insert(positions).values(stream=TASKS, stream_created=extent.created, seq=0)
             await transaction.execute(start.on_conflict_do_nothing())
-            row = (await transaction.execute(select(positions).where(positions.c.stream == STREAM))).one()
+            row = (await transaction.execute(select(positions).where(positions.c.stream == TASKS))).one()
         if row.stream_created != extent.created:
             raise LogGap(
-                f"stream {STREAM} was created anew at {extent.created}: the read model stems from another"
+                f"stream {TASKS} was created anew at {extent.created}: the read model stems from another"
             )
         if extent.last_seq < row.seq:
-            raise LogGap(f"stream {STREAM} ends at {extent.last_seq}, but {row.seq} was projected already")
+            raise LogGap(f"stream {TASKS} ends at {extent.last_seq}, but {row.seq} was projected already")
         if extent.first_seq > row.seq + 1:
-            raise LogGap(f"stream {STREAM} begins at {extent.first_seq}, but only {row.seq} is projected")
+            raise LogGap(f"stream {TASKS} begins at {extent.first_seq}, but only {row.seq} is projected")
         return int(row.seq)
 
 
@@ -111,7 +111,7 @@ async def _project_batch(transaction: AsyncConnection, position: int, batch: lis
     await transaction.execute(upsert, [_task_row(task, seq) for task, seq in folded.values()])
     last = batch[-1].seq
     await transaction.execute(
-        update(positions).where(positions.c.stream == bindparam("name")).values(seq=last), {"name": STREAM}
+        update(positions).where(positions.c.stream == bindparam("name")).values(seq=last), {"name": TASKS}
     )
     await transaction.execute(
         text("SELECT pg_notify(:channel, :seq)"), {"channel": CHANNEL, "seq": str(last)}
