@@ -51,10 +51,14 @@ async def test_keys_rotate(log: EventLog, task_id: str) -> None:
 
 async def test_purged_secrets_are_gone(log: EventLog, task_id: str) -> None:
     store = SecretStore(log, [OLD_KEY])
-    await store.seal(task_id, TaskSecrets(record_url=SECRET))
+    keys = (task_id, f"{task_id}.2", f"{task_id}0")
+    for key in keys:
+        await store.seal(key, TaskSecrets(record_url=SECRET))
     await store.purge(task_id)
-    with pytest.raises(SecretsUnavailable):
-        await store.unseal(task_id)
+    for key in keys[:2]:
+        with pytest.raises(SecretsUnavailable):
+            await store.unseal(key)
+    assert await store.unseal(keys[2]), "another task's"
     await store.purge(task_id)
     await store.purge(f"{task_id}-unknown")
     with pytest.raises(SecretsUnavailable):

@@ -43,7 +43,8 @@ FACTS: dict[type[Event], st.SearchStrategy[Event]] = {
     events.RecordingPaused: st.builds(events.RecordingPaused, epoch=epochs),
     events.ResumeRequested: st.just(events.ResumeRequested()),
     events.RecordingResumed: st.builds(events.RecordingResumed, epoch=epochs),
-    events.RefreshRequested: st.just(events.RefreshRequested()),
+    events.RefreshRequested: st.just(events.RefreshRequested())
+    | st.just(events.RefreshRequested(record_url="https://b/", secrets_key="k")),
     events.PageRefreshed: st.builds(events.PageRefreshed, epoch=epochs),
     events.StopRequested: st.builds(events.StopRequested, reason=reasons),
     events.RecordingStopped: st.builds(
@@ -72,6 +73,10 @@ orders = st.one_of(
     st.just(commands.Resume()),
     st.just(commands.Refresh()),
     st.builds(commands.Stop, reasons),
+    st.just(commands.ForceStop()),
+    st.builds(commands.ReportPaused, epochs),
+    st.builds(commands.ReportResumed, epochs),
+    st.builds(commands.ReportRefreshed, epochs, st.none() | failures),
     st.builds(commands.ReportStarted, epochs, times),
     st.builds(commands.ReportStopped, epochs, last_indexes, indexes),
     st.builds(commands.ReportLost, epochs, last_indexes, st.just("gone")),

@@ -36,6 +36,8 @@ LAST_CHANCE = (CREATED, *(event for _ in range(MAX_RETRIES) for event in (CLAIME
 EMPTY_HANDED = events.RecorderLost(epoch=1, last_index=None, reason="gone")
 
 STOP = commands.Stop("api")
+FORCED = events.StopRequested(reason="api", force=True)
+MOVED = events.RefreshRequested(record_url="https://b/", secrets_key="k")
 LATER = BEGIN + timedelta(hours=1)
 
 
@@ -58,7 +60,15 @@ THEN: list[tuple[tuple[Event, ...], Command, tuple[Event, ...]]] = [
     ((CREATED,), commands.Refresh(), ()),
     (CANCELED, commands.Refresh(), ()),
     (FINISHED, commands.Refresh(), ()),
+    (RECORDING, commands.Refresh("https://b/", "k"), (MOVED,)),
     (RECORDING, STOP, (STOP_REQUESTED,)),
+    (RECORDING, commands.ForceStop(), (FORCED,)),
+    (CANCELED, commands.ForceStop(), (FORCED,)),
+    ((CREATED,), commands.ForceStop(), (FORCED, events.RecordingStopped(last_index={}))),
+    (PAUSED, commands.ReportPaused(1), (events.RecordingPaused(epoch=1),)),
+    (RECORDING, commands.ReportResumed(1), (events.RecordingResumed(epoch=1),)),
+    (RECORDING, commands.ReportRefreshed(1), (events.PageRefreshed(epoch=1),)),
+    (RECORDING, commands.ReportRefreshed(1, FAILURE), (events.PageRefreshed(epoch=1, failure=FAILURE),)),
     (PAUSED, commands.Stop("page"), (events.StopRequested(reason="page"),)),
     ((CREATED, CLAIMED), STOP, (STOP_REQUESTED,)),
     # Nobody is there who could end the capture: the stop ends it.
@@ -134,6 +144,10 @@ REFUSED: list[tuple[tuple[Event, ...], Command, type[commands.Rejected]]] = [
     (CANCELED, commands.Pause(), commands.InvalidStatus),
     (FINISHED, commands.Pause(), commands.InvalidStatus),
     ((CREATED,), commands.Resume(), commands.InvalidStatus),
+    (TRANSCODE, commands.ForceStop(), commands.PastStop),
+    (FINISHED, commands.ForceStop(), commands.PastStop),
+    (SECOND_EPOCH, commands.ReportPaused(1), commands.StaleEpoch),
+    (LOST_BEFORE, commands.ReportRefreshed(1), commands.StaleEpoch),
     (CANCELED, commands.Resume(), commands.InvalidStatus),
     (RECORDING, commands.ReportStopped(1, 7, 900), commands.InvalidStatus),
     (SECOND_EPOCH, commands.ReportStarted(1, LATER), commands.StaleEpoch),
@@ -223,6 +237,11 @@ def test_times_are_those_of_the_first_occurrence() -> None:
     assert task.cancel_time == BEGIN + timedelta(seconds=6)
     assert task.stop_time == BEGIN + timedelta(seconds=8)
     assert task.finish_time == BEGIN + timedelta(seconds=10)
+
+
+def test_a_refresh_may_lead_to_another_page_which_later_recorders_open() -> None:
+    task = folded(*RECORDING, MOVED, events.RefreshRequested())
+    assert (task.record_url, task.secrets_key) == ("https://b/", "k")
 
 
 def test_first_stop_reason_and_every_epochs_last_index_are_kept() -> None:

@@ -25,7 +25,7 @@ def describe(task: Task) -> dict[str, Any]:
         ],
     }
     answer = {
-        "TaskID": task.task_id,
+        "TaskID": task.public_id,
         "Status": task.status,
         "CreateTime": _unix_s(task.create_time),
         "StartTime": _unix_s(task.start_time),

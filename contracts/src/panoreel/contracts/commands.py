@@ -27,6 +27,10 @@ class InvalidStatus(Rejected):
     """The task's status does not allow this."""
 
 
+class PastStop(Rejected):
+    """The task has been stopped already; its status does not go back"""
+
+
 class NotClaimable(Rejected):
     """The task is owned by another recorder or needs none any more."""
 
@@ -61,7 +65,10 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """Load the page again."""
+    """Load the page again, or the other one whose redacted URL and sealed parameters are given."""
+
+    record_url: str | None = None
+    secrets_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +79,38 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class ForceStop:
+    """End the recording, even if its recorder hangs."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportStarted:
     """The recorder captured its first frame, at `wall_time` (UTC)."""
 
     epoch: int
     wall_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPaused:
+    """The recorder holds capture."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportResumed:
+    """The recorder captures again."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRefreshed:
+    """The recorder loaded the page anew, or could not because of `failure`."""
+
+    epoch: int
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +161,15 @@ class ReportCallback:
     event: events.CallbackDelivered | events.CallbackFailed | events.CallbackSkipped
 
 
-RecorderReport = ReportStarted | ReportStopped | ReportLost | FailRecording
+RecorderReport = (
+    ReportStarted
+    | ReportPaused
+    | ReportResumed
+    | ReportRefreshed
+    | ReportStopped
+    | ReportLost
+    | FailRecording
+)
 Command = (
     Create
     | Claim
@@ -135,6 +177,7 @@ Command = (
     | Resume
     | Refresh
     | Stop
+    | ForceStop
     | RecorderReport
     | ReportPackaged
     | ReportUploaded
@@ -164,9 +207,11 @@ def decide(task: Task | None, command: Command) -> tuple[Event, ...]:
         case Resume():
             return _resume(task)
         case Refresh():
-            return (events.RefreshRequested(),) if task.phase == Phase.RECORDING else ()
+            return _refresh(task, command)
         case Stop():
             return _stop(task, command.reason)
+        case ForceStop():
+            return _force_stop(task)
         case ReportPackaged():
             return _stage(task, Phase.TRANSCODE, command.event)
         case ReportUploaded():
@@ -189,10 +234,23 @@ def _resume(task: Task) -> tuple[Event, ...]:
     return (events.ResumeRequested(),) if task.paused else ()
 
 
-def _stop(task: Task, reason: StopReason) -> tuple[Event, ...]:
-    if task.phase >= Phase.CANCELED:
+def _refresh(task: Task, command: Refresh) -> tuple[Event, ...]:
+    if task.phase != Phase.RECORDING:
         return ()
-    stop = events.StopRequested(reason=reason)
+    return (events.RefreshRequested(record_url=command.record_url, secrets_key=command.secrets_key),)
+
+
+def _force_stop(task: Task) -> tuple[Event, ...]:
+    if task.phase > Phase.CANCELED:
+        raise PastStop(f"{PastStop.__doc__} from {task.status}")
+    return _ended(task, events.StopRequested(reason="api", force=True))
+
+
+def _stop(task: Task, reason: StopReason) -> tuple[Event, ...]:
+    return () if task.phase >= Phase.CANCELED else _ended(task, events.StopRequested(reason=reason))
+
+
+def _ended(task: Task, stop: Event) -> tuple[Event, ...]:
     # Nobody is there who could end the capture, so it ends here.
     return (stop,) if task.recorder_id else (stop, events.RecordingStopped(last_index=task.last_index))
 
@@ -211,6 +269,12 @@ def _recorder_report(task: Task, report: RecorderReport) -> tuple[Event, ...]:
     match report:
         case ReportStarted():
             return (events.RecordingStarted(epoch=report.epoch, wall_time=report.wall_time),)
+        case ReportPaused():
+            return (events.RecordingPaused(epoch=report.epoch),)
+        case ReportResumed():
+            return (events.RecordingResumed(epoch=report.epoch),)
+        case ReportRefreshed():
+            return (events.PageRefreshed(epoch=report.epoch, failure=report.failure),)
         case ReportStopped():
             if task.phase < Phase.CANCELED:
                 raise InvalidStatus("a recording stops only after stop was requested")

@@ -14,6 +14,9 @@ from panoreel.contracts.media import EncoderParameters, Frozen, Sha256
 
 StopReason = Literal["api", "page", "duration_limit"]
 
+StorageType = Literal["cfs", "cos"]
+"""Where media rests until the result is made: in a shared directory, or in a bucket."""
+
 
 class Failure(Frozen):
     """Why something failed, in words that a user may read."""
@@ -70,16 +73,24 @@ class Event(BaseModel):
 
 
 class TaskCreated(Event):
-    """Start was accepted. The URLs are redacted; what they were is sealed under `secrets_key`."""
+    """Start was accepted. The URLs are redacted; what they were is sealed under `secrets_key`.
+
+    `application` is whose task it is, "" where callers have no keys. `request_digest` tells a repeated
+    request from another one of the same id: a keyed hash, which gives away nothing of the request.
+    """
 
     type: ClassVar[str] = "task_created"
+    application: str = ""
+    request_digest: str | None = None
     record_url: str
     callback_url: str | None = None
     secrets_key: str
     encoder: EncoderParameters
     max_duration_s: int = Field(gt=0)
     priority: Priority = Priority.NORMAL
-    storage_type: Literal["cfs"] = "cfs"
+    storage_type: StorageType = "cfs"
+    manual_start: bool = Field(default=False, description="begins when the page calls window.startRecord")
+    page_title: str | None = None
     output: OutputRequest = OutputRequest()
 
 
@@ -126,23 +137,30 @@ class RecordingResumed(Event):
 
 
 class RefreshRequested(Event):
-    """Somebody asked for the page to be loaded again."""
+    """Somebody asked for the page to be loaded again, or for another one to take its place.
+
+    The other page's URL is redacted; what it is stands in the secrets under `secrets_key`.
+    """
 
     type: ClassVar[str] = "refresh_requested"
+    record_url: str | None = None
+    secrets_key: str | None = None
 
 
 class PageRefreshed(Event):
-    """The recorder loaded the page again."""
+    """The recorder loaded the page again, or tried to: `failure` says why the page before it stays."""
 
     type: ClassVar[str] = "page_refreshed"
     epoch: int
+    failure: Failure | None = None
 
 
 class StopRequested(Event):
-    """The recording is to end."""
+    """The recording is to end; by `force` its recorder is killed if it does not end it at once."""
 
     type: ClassVar[str] = "stop_requested"
     reason: StopReason
+    force: bool = False
 
 
 class RecordingStopped(Event):

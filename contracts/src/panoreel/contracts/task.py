@@ -7,8 +7,17 @@ from typing import Final
 from pydantic import Field
 
 from panoreel.contracts import events
-from panoreel.contracts.events import Event, Failure, Gap, Output, OutputRequest, StopReason, Video
-from panoreel.contracts.identifiers import Priority, TaskId
+from panoreel.contracts.events import (
+    Event,
+    Failure,
+    Gap,
+    Output,
+    OutputRequest,
+    StopReason,
+    StorageType,
+    Video,
+)
+from panoreel.contracts.identifiers import Priority, TaskId, public
 from panoreel.contracts.media import EncoderParameters, Frozen
 
 MAX_RETRIES: Final = 20
@@ -35,16 +44,20 @@ class Task(Frozen):
     """The present state of a task. `recorder_id` is set while a recorder owns it, under `epoch`."""
 
     task_id: TaskId
+    application: str = ""
     phase: Phase = Phase.NORMAL
     paused: bool = Field(default=False, description="kept apart from the phase: a pause survives a claim")
 
     record_url: str
     callback_url: str | None
-    secrets_key: str
+    secrets_key: str = Field(description="where the parameters rest as they are now, in full")
+    request_digest: str | None = None
     encoder: EncoderParameters
     max_duration_s: int
     priority: Priority
-    storage_type: str
+    storage_type: StorageType
+    manual_start: bool = False
+    page_title: str | None = None
     output: OutputRequest
 
     epoch: int = 0
@@ -63,6 +76,11 @@ class Task(Frozen):
     gaps: tuple[Gap, ...] = ()
     videos: tuple[Video, ...] = ()
     failure: Failure | None = None
+
+    @property
+    def public_id(self) -> str:
+        """What the task's application calls it."""
+        return public(self.application, self.task_id)
 
     @property
     def status(self) -> str:
@@ -93,6 +111,8 @@ def evolve(task: Task | None, task_id: str, event: Event, at: datetime) -> Task:
 def _created(task_id: str, event: events.TaskCreated, at: datetime) -> Task:
     return Task(
         task_id=task_id,
+        application=event.application,
+        request_digest=event.request_digest,
         record_url=event.record_url,
         callback_url=event.callback_url,
         secrets_key=event.secrets_key,
@@ -100,6 +120,8 @@ def _created(task_id: str, event: events.TaskCreated, at: datetime) -> Task:
         max_duration_s=event.max_duration_s,
         priority=event.priority,
         storage_type=event.storage_type,
+        manual_start=event.manual_start,
+        page_title=event.page_title,
         output=event.output,
         create_time=at,
     )
@@ -118,6 +140,8 @@ def _changes(task: Task, event: Event, at: datetime) -> dict[str, object]:
             return {"phase": reach(Phase.RECORDING), "paused": True}
         case events.ResumeRequested():
             return {"phase": reach(Phase.RECORDING), "paused": False}
+        case events.RefreshRequested(record_url=str(record_url), secrets_key=str(secrets_key)):
+            return {"record_url": record_url, "secrets_key": secrets_key}
         case events.StopRequested():
             return {
                 "phase": reach(Phase.CANCELED),

@@ -7,6 +7,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from nats.js.errors import NotFoundError
 from pydantic import BaseModel, ConfigDict, Field
 
+from panoreel.contracts.browser import BrowserSettings
 from panoreel.eventlog.errors import LogUnavailable, SecretsUnavailable
 from panoreel.eventlog.log import EventLog
 from panoreel.eventlog.topology import SECRETS
@@ -19,6 +20,7 @@ class TaskSecrets(BaseModel):
 
     record_url: str = Field(repr=False)
     callback_url: str | None = Field(default=None, repr=False)
+    browser: BrowserSettings = Field(default=BrowserSettings(), repr=False)
 
 
 class SecretStore:
@@ -28,8 +30,10 @@ class SecretStore:
         self._log = log
         self._fernet = MultiFernet([Fernet(key) for key in keys])
 
-    async def seal(self, task_id: str, secrets: TaskSecrets) -> None:
-        """Store a task's secrets. They are sealed before the task is created, so a leftover is overwritten.
+    async def seal(self, key: str, secrets: TaskSecrets) -> None:
+        """Store a task's secrets under its id, or under `<its id>.<something>`.
+
+        They are sealed before the event that refers to them, so a leftover is overwritten.
 
         Raises:
             LogUnavailable: the bucket did not answer.
@@ -37,12 +41,12 @@ class SecretStore:
         token = self._fernet.encrypt(secrets.model_dump_json().encode())
         try:
             bucket = await self._log.js.key_value(SECRETS)
-            await bucket.put(task_id, token)
+            await bucket.put(key, token)
         except (nats.errors.Error, TimeoutError) as error:
             raise LogUnavailable("the secrets bucket does not answer") from error
 
-    async def unseal(self, task_id: str) -> TaskSecrets:
-        """Read a task's secrets back.
+    async def unseal(self, key: str) -> TaskSecrets:
+        """Read back what was sealed under `key`.
 
         Raises:
             SecretsUnavailable: they were purged, or sealed with another key.
@@ -50,7 +54,7 @@ class SecretStore:
         """
         try:
             bucket = await self._log.js.key_value(SECRETS)
-            entry = await bucket.get(task_id)
+            entry = await bucket.get(key)
             return TaskSecrets.model_validate_json(self._fernet.decrypt(entry.value or b""))
         except (NotFoundError, InvalidToken) as error:
             raise SecretsUnavailable(SecretsUnavailable.__doc__) from error
@@ -58,13 +62,13 @@ class SecretStore:
             raise LogUnavailable("the secrets bucket does not answer") from error
 
     async def purge(self, task_id: str) -> None:
-        """Forget a task's secrets; without error when there are none.
+        """Forget all that was ever sealed for a task; without error when there is nothing.
 
         Raises:
             LogUnavailable: the bucket did not answer.
         """
         try:
-            bucket = await self._log.js.key_value(SECRETS)
-            await bucket.purge(task_id)
+            for key in (task_id, f"{task_id}.>"):
+                await self._log.js.purge_stream(f"KV_{SECRETS}", subject=f"$KV.{SECRETS}.{key}")
         except (nats.errors.Error, TimeoutError) as error:
             raise LogUnavailable("the secrets bucket does not answer") from error

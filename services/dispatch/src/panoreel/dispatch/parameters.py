@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from panoreel.contracts.events import OutputRequest
-from panoreel.contracts.identifiers import TASK_ID_PATTERN
+from panoreel.contracts.identifiers import PUBLIC_TASK_ID_PATTERN
 from panoreel.contracts.urls import check_http_url
 
 DEFAULT_WIDTH: Final = 1280
@@ -104,7 +104,7 @@ class StartParameters(_Parameters):
 class TaskParameters(_Parameters):
     """`Data` of the actions on one task."""
 
-    TaskID: Annotated[str, Field(pattern=TASK_ID_PATTERN)]
+    TaskID: Annotated[str, Field(pattern=PUBLIC_TASK_ID_PATTERN)]
 
 
 def parse_start(data: dict[str, Any]) -> StartParameters:

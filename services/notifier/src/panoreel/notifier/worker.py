@@ -73,7 +73,7 @@ class Notifier:
         if task.callback_url is None:
             return CallbackSkipped()
         try:
-            secrets = await self._secrets.unseal(task.task_id)
+            secrets = await self._secrets.unseal(task.secrets_key)
         except SecretsUnavailable as error:
             raise Permanent("InternalError", str(error)) from error
         if secrets.callback_url is None:

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from panoreel.contracts.browser import BrowserSettings
+from panoreel.contracts.events import Failure
 from panoreel.contracts.media import EncoderParameters, Frozen, SegmentMedia
 
 
@@ -24,7 +26,12 @@ class RecordingOrder(Frozen):
     spool: Path = Field(description="the directory that sealed segments are moved into, for this epoch alone")
     run: Path = Field(description="the directory for sockets, profiles and partial files; removed at the end")
     user: str | None = Field(default=None, description="who runs browser, display and sound server when root")
-    user_agent: str | None = None
+    browser: BrowserSettings = Field(default=BrowserSettings(), repr=False)
+    page_title: str | None = None
+    start_timeout_s: float | None = Field(
+        default=None, gt=0, description="how long the page may take to call startRecord; None: begin at once"
+    )
+    paused: bool = Field(default=False, description="whether to wait for `Resume` before the first frame")
     load_timeout_s: float = 60.0
 
 
@@ -32,6 +39,33 @@ class Stop(Frozen):
     """End the recording: seal what is open, report `Stopped`, exit 0."""
 
     command: Literal["stop"] = "stop"
+
+
+class Pause(Frozen):
+    """Hold capture: what the page shows and plays from now on is left out."""
+
+    command: Literal["pause"] = "pause"
+
+
+class Resume(Frozen):
+    """Capture again, right behind what was captured before the pause."""
+
+    command: Literal["resume"] = "resume"
+
+
+class Refresh(Frozen):
+    """Load the page again, or `record_url` instead of it; recording goes on."""
+
+    command: Literal["refresh"] = "refresh"
+    record_url: str | None = Field(default=None, repr=False)
+
+
+class PageCallAnswered(Frozen):
+    """What became of a `PageCalled` of the same `call`: its promise is kept, or broken with `error`."""
+
+    command: Literal["page_call_answered"] = "page_call_answered"
+    call: int
+    error: str | None = None
 
 
 class Started(Frozen):
@@ -47,6 +81,33 @@ class SegmentSealed(Frozen):
     report: Literal["segment_sealed"] = "segment_sealed"
     path: Path
     media: SegmentMedia
+
+
+class Paused(Frozen):
+    """Nothing after this is captured."""
+
+    report: Literal["paused"] = "paused"
+
+
+class Resumed(Frozen):
+    """What is shown is captured again."""
+
+    report: Literal["resumed"] = "resumed"
+
+
+class Refreshed(Frozen):
+    """The page was loaded anew, or could not be."""
+
+    report: Literal["refreshed"] = "refreshed"
+    failure: Failure | None = None
+
+
+class PageCalled(Frozen):
+    """The page called one of the functions that it was given; it waits for a `PageCallAnswered`."""
+
+    report: Literal["page_called"] = "page_called"
+    call: int
+    action: Literal["pause", "resume", "refresh", "stop"]
 
 
 class LimitReached(Frozen):
@@ -72,7 +133,11 @@ class Failed(Frozen):
     permanent: bool
 
 
-Report = Annotated[Started | SegmentSealed | LimitReached | Stopped | Failed, Field(discriminator="report")]
-Command = Stop
+Report = Annotated[
+    Started | SegmentSealed | Paused | Resumed | Refreshed | PageCalled | LimitReached | Stopped | Failed,
+    Field(discriminator="report"),
+]
+Command = Annotated[Stop | Pause | Resume | Refresh | PageCallAnswered, Field(discriminator="command")]
 
 report_adapter: TypeAdapter[Report] = TypeAdapter(Report)
+command_adapter: TypeAdapter[Command] = TypeAdapter(Command)

@@ -68,7 +68,7 @@ async def _open(
 
     capture = Capture(order, grabber, studio.sound, sealed)
     window = await studio.browser.open_window(
-        studio.display, studio.sound, picture.width, picture.height, order.user_agent
+        studio.display, studio.sound, picture.width, picture.height, order.browser.user_agent
     )
     page = RecordedPage(window, order.record_url)
     await page.open(order.load_timeout_s)

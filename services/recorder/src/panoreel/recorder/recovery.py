@@ -23,7 +23,7 @@ from panoreel.recorder.leftovers import sweep
 from panoreel.recorder.recorder import Recorder
 from panoreel.recorder.segments import sealed
 
-SPOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\.[0-9a-f-]{36}")
+SPOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,80}\.[0-9a-f-]{36}")
 """How `Recorder.spool` names a recording's directory; others put `lost+found` and the like beside it."""
 
 _logger = structlog.get_logger()

@@ -155,7 +155,7 @@ class Session:
             self._end = Stopped(frames=0, duration_s=0)
             return None
         try:
-            secrets = await self._recorder.secrets.unseal(task.task_id)
+            secrets = await self._recorder.secrets.unseal(task.secrets_key)
         except SecretsUnavailable as error:
             self._end = Failed(code="InternalError", message=str(error), permanent=True)
             return None
@@ -168,6 +168,8 @@ class Session:
             spool=self.spool,
             run=run,
             user=self._recorder.settings.user,
+            browser=secrets.browser,
+            page_title=task.page_title,
         )
 
     async def _listen(self, child: ChildProcess) -> None:

@@ -31,9 +31,9 @@ def place_of(task: Task, number: int, settings: UploaderSettings) -> Place:
     Raises:
         ValueError: a sentence that names the field of the request which makes no valid place.
     """
-    names.check(task.output, task.task_id)
+    names.check(task.output, task.public_id)
     stopped = task.stop_time or task.create_time
-    key = names.object_key(task.output, task.task_id, str(int(stopped.timestamp() * 1000)))
+    key = names.object_key(task.output, task.public_id, str(int(stopped.timestamp() * 1000)))
     if number:
         key = key.removesuffix(".mp4") + f"-{number + 1}.mp4"
     region = task.output.region or settings.s3_region
