@@ -9,7 +9,8 @@ from panoreel.contracts import commands, events
 from panoreel.contracts.envelope import StoredEvent
 from panoreel.contracts.events import Event
 from panoreel.contracts.task import Phase
-from panoreel.eventlog.errors import Conflict, LogUnavailable
+from panoreel.eventlog import log as event_log
+from panoreel.eventlog.errors import Conflict, Contention, LogUnavailable
 from panoreel.eventlog.log import EventLog, open_log
 from tests.servers.nats import NatsCluster, NatsServer
 from tests.servers.proxy import lossy_proxy
@@ -77,6 +78,21 @@ async def test_execute_decides_anew_after_a_conflict(log: EventLog, task_id: str
     assert task is not None
     assert (task.status, task.recorder_id) == ("paused", "r")
     assert seq == max(outcome.seq for outcome in outcomes)
+
+
+async def test_of_many_deciders_none_is_turned_away(log: EventLog, task_id: str) -> None:
+    await log.append(task_id, [CREATED, CLAIMED, STARTED], 0, CAUSE)
+    outcomes = await asyncio.gather(*(log.execute(task_id, commands.Refresh(), CAUSE) for _ in range(20)))
+    assert len({outcome.seq for outcome in outcomes}) == 20
+
+
+async def test_a_task_that_never_rests_is_given_up(
+    log: EventLog, task_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_log, "DECIDING_S", 0.0)
+    await log.append(task_id, [CREATED], 0, CAUSE)
+    with pytest.raises(Contention, match="kept changing"):
+        await log.execute(task_id, commands.Create(CREATED), CAUSE)
 
 
 async def test_creating_twice_is_refused(log: EventLog, task_id: str) -> None:

@@ -4,9 +4,9 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 
 import pytest
@@ -19,11 +19,13 @@ from cryptography.x509.oid import NameOID
 
 from panoreel.contracts.events import CallbackDelivered, CallbackFailed
 from panoreel.notifier import callback
-from panoreel.notifier.callback import Message, deliver
+from panoreel.notifier.callback import Message, Reach, deliver
+from panoreel.reach.addresses import Address
 from services.notifier.tests.receivers import SILENCE, Receiver, status
 
 Receive = Callable[..., Awaitable[Receiver]]
 
+LOOPBACK = Reach((IPv4Network("127.0.0.1/32"), IPv6Network("::1/128")))
 MESSAGE = Message(id="msg_7a035551", body=b'{"TaskID":"7a03-5551","Status":"callback"}')
 
 
@@ -51,7 +53,7 @@ def self_signed_certificate(directory: Path) -> Path:
 
 async def test_acknowledged_at_once(receive: Receive) -> None:
     receiver = await receive(status(200))
-    assert await deliver(MESSAGE, receiver.url) == CallbackDelivered(attempts=1)
+    assert await deliver(MESSAGE, receiver.url, LOOPBACK) == CallbackDelivered(attempts=1)
     [request] = receiver.received
     assert request.line == "POST /told?token=s3cr3t HTTP/1.1"
     assert request.body == MESSAGE.body
@@ -64,7 +66,7 @@ async def test_acknowledged_at_once(receive: Receive) -> None:
 
 async def test_repeated_until_acknowledged(receive: Receive) -> None:
     receiver = await receive(status(500), status(503, "Retry-After: 60"), status(204))
-    assert await deliver(MESSAGE, receiver.url) == CallbackDelivered(attempts=3)
+    assert await deliver(MESSAGE, receiver.url, LOOPBACK) == CallbackDelivered(attempts=3)
     first, second, third = receiver.received
     assert first.body == second.body == third.body
     assert {request.headers["webhook-id"] for request in receiver.received} == {"msg_7a035551"}
@@ -77,7 +79,7 @@ async def test_repeated_until_acknowledged(receive: Receive) -> None:
 async def test_silent_receiver(receive: Receive) -> None:
     receiver = await receive(SILENCE)
     began = time.monotonic()
-    outcome = await deliver(MESSAGE, receiver.url)
+    outcome = await deliver(MESSAGE, receiver.url, LOOPBACK)
     assert outcome == CallbackFailed(attempts=5, last_error="timeout of 2000ms exceeded")
     assert len(receiver.received) == 5
     assert time.monotonic() - began == pytest.approx(5 * 2 + 4 * 1, abs=1)
@@ -101,7 +103,7 @@ async def test_trickling_receiver_does_not_stretch_the_timeout(monkeypatch: pyte
 
     async with await asyncio.start_server(trickle, "127.0.0.1", 0) as server:
         began = time.monotonic()
-        outcome = await deliver(MESSAGE, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        outcome = await deliver(MESSAGE, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", LOOPBACK)
         assert time.monotonic() - began == pytest.approx(2, abs=0.5)
     assert outcome == CallbackFailed(attempts=1, last_error="timeout of 2000ms exceeded")
 
@@ -109,20 +111,20 @@ async def test_trickling_receiver_does_not_stretch_the_timeout(monkeypatch: pyte
 async def test_body_is_not_waited_for(receive: Receive) -> None:
     receiver = await receive(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nslow")
     began = time.monotonic()
-    assert await deliver(MESSAGE, receiver.url) == CallbackDelivered(attempts=1)
+    assert await deliver(MESSAGE, receiver.url, LOOPBACK) == CallbackDelivered(attempts=1)
     assert time.monotonic() - began < 1
 
 
 async def test_redirects_are_not_followed(receive: Receive, few_attempts: None) -> None:
     elsewhere = await receive(status(200))
     receiver = await receive(status(302, f"Location: {elsewhere.url}"))
-    assert await deliver(MESSAGE, receiver.url) == CallbackFailed(attempts=2, last_error="HTTP 302")
+    assert await deliver(MESSAGE, receiver.url, LOOPBACK) == CallbackFailed(attempts=2, last_error="HTTP 302")
     assert elsewhere.received == []
 
 
 async def test_gone_ends_the_attempts(receive: Receive) -> None:
     receiver = await receive(status(410))
-    assert await deliver(MESSAGE, receiver.url) == CallbackFailed(attempts=1, last_error="HTTP 410")
+    assert await deliver(MESSAGE, receiver.url, LOOPBACK) == CallbackFailed(attempts=1, last_error="HTTP 410")
     assert len(receiver.received) == 1
 
 
@@ -130,14 +132,14 @@ async def test_refused_connection(few_attempts: None) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-        outcome = await deliver(MESSAGE, f"http://127.0.0.1:{port}/told?token=s3cr3t")
+        outcome = await deliver(MESSAGE, f"http://127.0.0.1:{port}/told?token=s3cr3t", LOOPBACK)
     assert outcome == CallbackFailed(attempts=2, last_error="connection refused")
 
 
 @pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1 2000 No\r\n\r\n"])
 async def test_something_else_than_http(receive: Receive, answer: bytes) -> None:
     receiver = await receive(answer, status(200))
-    assert await deliver(MESSAGE, receiver.url) == CallbackDelivered(attempts=2)
+    assert await deliver(MESSAGE, receiver.url, LOOPBACK) == CallbackDelivered(attempts=2)
 
 
 async def test_plain_http_where_tls_is_expected(few_attempts: None) -> None:
@@ -146,7 +148,7 @@ async def test_plain_http_where_tls_is_expected(few_attempts: None) -> None:
         writer.close()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        outcome = await deliver(MESSAGE, f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        outcome = await deliver(MESSAGE, f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", LOOPBACK)
     assert outcome == CallbackFailed(attempts=2, last_error="TLS handshake failed")
 
 
@@ -158,7 +160,7 @@ async def test_certificate_of_an_unknown_authority(few_attempts: None, tmp_path:
         writer.close()
 
     async with await asyncio.start_server(ignore, "127.0.0.1", 0, ssl=context) as server:
-        outcome = await deliver(MESSAGE, f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        outcome = await deliver(MESSAGE, f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", LOOPBACK)
     assert outcome == CallbackFailed(
         attempts=2, last_error="TLS certificate refused: self-signed certificate"
     )
@@ -169,13 +171,47 @@ async def test_certificate_of_an_unknown_authority(few_attempts: None, tmp_path:
     ["ftp://127.0.0.1/s3cr3t", "file:///s3cr3t", "http://", "http://[::1/s3cr3t", "http://xn--/s3cr3t"],
 )
 async def test_other_urls_are_not_tried(url: str) -> None:
-    assert await deliver(MESSAGE, url) == CallbackFailed(attempts=1, last_error="the URL is invalid")
+    assert await deliver(MESSAGE, url, LOOPBACK) == CallbackFailed(
+        attempts=1, last_error="the URL is invalid"
+    )
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "0x7f.2", "[::ffff:127.0.0.2]", "no.test"])
+async def test_what_is_not_public_is_not_even_tried(host: str) -> None:
+    async def resolve(_: str) -> Sequence[Address]:
+        return (IPv4Address("127.0.0.2"),)
+
+    connections = []
+    async with await asyncio.start_server(lambda *_: connections.append(1), "127.0.0.2", 0) as server:
+        url = f"http://{host}:{server.sockets[0].getsockname()[1]}/s3cr3t"
+        outcome = await deliver(MESSAGE, url, Reach(LOOPBACK.allowed, resolve))
+    assert outcome == CallbackFailed(attempts=1, last_error="the URL leads to an address that is not public")
+    assert connections == []
+
+
+async def test_a_name_is_looked_up_once_and_checked_in_each_attempt(receive: Receive) -> None:
+    """Whoever answers for the name says something else each time."""
+    answers = [("::1", "127.0.0.1"), ("127.0.0.2", "127.0.0.1"), ("127.0.0.2",)]
+
+    async def resolve(name: str) -> Sequence[Address]:
+        assert name == "xn--bcher-kva.test"
+        return tuple(map(ip_address, answers.pop(0)))
+
+    receiver = await receive(status(500), status(500), status(200))
+    url = f"http://user:pass@bücher.test:{receiver.port}/told"
+    outcome = await deliver(MESSAGE, url, Reach(LOOPBACK.allowed, resolve))
+    assert outcome == CallbackFailed(attempts=3, last_error="the URL leads to an address that is not public")
+    assert answers == []
+    assert {request.headers["host"] for request in receiver.received} == {
+        f"xn--bcher-kva.test:{receiver.port}"
+    }
+    assert receiver.received[0].headers["authorization"].startswith("Basic ")
 
 
 async def test_no_log_line_holds_the_url(receive: Receive) -> None:
     receiver = await receive(status(500), b"SSH-2.0-OpenSSH\r\n\r\n", status(200))
     with structlog.testing.capture_logs() as lines:
-        await deliver(MESSAGE, receiver.url)
+        await deliver(MESSAGE, receiver.url, LOOPBACK)
     assert len(lines) == 2
     assert "HTTP 500" in str(lines)
     assert "s3cr3t" not in str(lines)

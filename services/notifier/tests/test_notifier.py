@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -23,12 +24,14 @@ from panoreel.eventlog.errors import Permanent, SecretsUnavailable
 from panoreel.eventlog.log import EventLog, open_log
 from panoreel.eventlog.secrets import SecretStore, TaskSecrets
 from panoreel.eventlog.topology import NOTIFIER, TASKS
+from panoreel.notifier.callback import Reach
 from panoreel.notifier.worker import AT_ONCE, Notifier
 from services.notifier.tests.receivers import SILENCE, Receiver, status
 from tests.servers.nats import NatsServer
 
 Receive = Callable[..., Awaitable[Receiver]]
 End = Callable[..., Awaitable[StoredEvent]]
+LOOPBACK = Reach((IPv4Network("127.0.0.1/32"),))
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def secrets(log: EventLog, secret_key: str) -> SecretStore:
 
 @pytest.fixture
 def notifier(log: EventLog, secrets: SecretStore) -> Notifier:
-    return Notifier(log, secrets)
+    return Notifier(log, secrets, LOOPBACK)
 
 
 async def last_event(log: EventLog, task_id: str) -> Event:
@@ -119,7 +122,7 @@ async def test_a_finished_task_is_not_told_again_but_forgotten(
 async def test_a_url_that_cannot_be_unsealed(log: EventLog, receive: Receive, end: End) -> None:
     receiver = await receive(status(200))
     ended = await end(log, receiver.url)
-    stranger = Notifier(log, SecretStore(log, [Fernet.generate_key().decode()]))
+    stranger = Notifier(log, SecretStore(log, [Fernet.generate_key().decode()]), LOOPBACK)
     with pytest.raises(Permanent, match="sealed with a key") as refusal:
         await stranger.tell(ended)
     await stranger.give_up(ended, Failure(code=refusal.value.code, message=str(refusal.value)))
@@ -135,7 +138,7 @@ async def test_a_rotated_key_still_unseals(
 ) -> None:
     receiver = await receive(status(200))
     ended = await end(log, receiver.url)
-    await Notifier(log, SecretStore(log, [Fernet.generate_key().decode(), secret_key])).tell(ended)
+    await Notifier(log, SecretStore(log, [Fernet.generate_key().decode(), secret_key]), LOOPBACK).tell(ended)
     assert len(receiver.received) == 1
 
 
@@ -156,6 +159,7 @@ async def service(nats_url: str, secret_key: str, directory: Path) -> AsyncItera
     environment = {
         "PANOREEL_NATS_URL": nats_url,
         "PANOREEL_SECRET_KEYS": json.dumps([secret_key]),
+        "PANOREEL_ALLOWED_NETWORKS": '["127.0.0.0/8"]',
         "PANOREEL_READY_FILE": str(ready_file),
     }
     with (directory / "log").open("ab") as log:

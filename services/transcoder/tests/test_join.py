@@ -30,8 +30,8 @@ def libav_messages() -> Iterator[list[tuple[int, str, str]]]:
     av.logging.set_level(None)
 
 
-def located(segment: Segment) -> Path:
-    return Path(segment.blob_key)
+def content_of(segment: Segment) -> bytes:
+    return Path(segment.blob_key).read_bytes()
 
 
 def pictures(path: Path) -> list[av.VideoFrame]:
@@ -104,7 +104,7 @@ def test_two_encoder_processes(
     kept = sum(segment.frames for segment in first)
     second = encode(2, steps, preset="ultrafast", parameters={"crf": 28}, number=kept)
     timeline = arrange(second + first)
-    joined = join(timeline, located, tmp_path / "out.mp4")
+    joined = join(timeline, content_of, tmp_path / "out.mp4")
     check_file(tmp_path / "out.mp4", joined, timeline)
 
     frames = pictures(tmp_path / "out.mp4")
@@ -122,7 +122,7 @@ def test_a_lost_segment(encode: Encode, tmp_path: Path, libav_messages: list[obj
     segments = encode(1, [1_500] * 420)
     assert len(segments) == 4
     timeline = arrange([segments[0], segments[2], segments[3]])
-    joined = join(timeline, located, tmp_path / "out.mp4")
+    joined = join(timeline, content_of, tmp_path / "out.mp4")
     check_file(tmp_path / "out.mp4", joined, timeline)
     frames = pictures(tmp_path / "out.mp4")
     assert numbers(frames) == [*range(120), *range(240, 420)]
@@ -141,13 +141,13 @@ def test_every_pair_of_header_neutral_options(encode: Encode, tmp_path: Path) ->
     runs, alone = [], []
     for epoch, (preset, crf) in enumerate(options, start=1):
         runs.append(encode(epoch, [3_000] * 12, preset=preset, parameters={"crf": crf}))
-        join(arrange(runs[-1]), located, tmp_path / "alone.mp4")
+        join(arrange(runs[-1]), content_of, tmp_path / "alone.mp4")
         alone.append([frame.to_ndarray() for frame in pictures(tmp_path / "alone.mp4")])
     for one, other in permutations(range(len(options)), 2):
         (first,), (second,) = runs[one], runs[other]
         second = second.model_copy(update={"epoch": len(options) + 1, "wall_time": first.wall_time})
         pair = [first, second]
-        join(arrange(pair), located, tmp_path / "pair.mp4")
+        join(arrange(pair), content_of, tmp_path / "pair.mp4")
         decoded = np.array([frame.to_ndarray() for frame in pictures(tmp_path / "pair.mp4")])
         assert np.array_equal(decoded, np.array(alone[one] + alone[other])), (options[one], options[other])
 
@@ -161,7 +161,7 @@ def test_no_click_where_runs_meet(
     first = encode(1, [9_000] * 47, frequency=frequency, phase=phases[0])
     second = encode(2, [9_000] * 22, frequency=frequency, phase=phases[1])
     timeline = arrange([*first[: 1 if crashed else None], *second])
-    join(timeline, located, tmp_path / "out.mp4")
+    join(timeline, content_of, tmp_path / "out.mp4")
     meeting = timeline.stretches[1].output_sample
     around = sound(tmp_path / "out.mp4")[meeting - 2_048 : meeting + 4_096]
     amplitude = 16_000 / 32_768
@@ -174,7 +174,7 @@ def test_no_click_where_runs_meet(
 @pytest.mark.parametrize("steps", [[90_000], [1]])
 def test_one_picture(encode: Encode, tmp_path: Path, steps: list[int], libav_messages: list[object]) -> None:
     timeline = arrange(encode(1, steps))
-    joined = join(timeline, located, tmp_path / "out.mp4")
+    joined = join(timeline, content_of, tmp_path / "out.mp4")
     check_file(tmp_path / "out.mp4", joined, timeline)
     assert joined.frames == len(pictures(tmp_path / "out.mp4")) == 1
     assert 0 <= joined.duration_s - steps[0] / SECOND < 1024 / 48_000
@@ -184,19 +184,19 @@ def test_one_picture(encode: Encode, tmp_path: Path, steps: list[int], libav_mes
 def test_other_parameters_are_refused(encode: Encode, tmp_path: Path) -> None:
     segments = encode(1, [3_000]) + encode(2, [3_000], parameters={"reference_frames": 2})
     with pytest.raises(ParameterSetsDiffer):
-        join(arrange(segments), located, tmp_path / "out.mp4")
+        join(arrange(segments), content_of, tmp_path / "out.mp4")
 
 
 def test_a_damaged_segment_is_refused(encode: Encode, tmp_path: Path) -> None:
     segments = encode(1, [45_000] * 10)
-    content = bytearray(located(segments[1]).read_bytes())
+    content = bytearray(content_of(segments[1]))
     content[-1] ^= 1
-    located(segments[1]).write_bytes(content)
+    Path(segments[1].blob_key).write_bytes(content)
     with pytest.raises(SegmentDamaged, match="segment 1 of epoch 1"):
-        join(arrange(segments), located, tmp_path / "out.mp4")
+        join(arrange(segments), content_of, tmp_path / "out.mp4")
 
 
 def test_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NothingRecorded):
-        join(arrange([]), located, tmp_path / "out.mp4")
+        join(arrange([]), content_of, tmp_path / "out.mp4")
     assert not (tmp_path / "out.mp4").exists()

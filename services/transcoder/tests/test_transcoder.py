@@ -10,11 +10,14 @@ from uuid import uuid4
 import av
 import pytest
 
+from panoreel.blobs.bucket import BucketBlobs
 from panoreel.blobs.directory import DirectoryBlobs
-from panoreel.blobs.keys import segment_key
+from panoreel.blobs.errors import BlobNotFound
+from panoreel.blobs.keys import segment_key, segments_prefix
+from panoreel.blobs.shared import BlobStores
 from panoreel.contracts import commands
 from panoreel.contracts.envelope import Cause, StoredEvent
-from panoreel.contracts.events import Failure, TaskCreated
+from panoreel.contracts.events import Failure, StorageType, TaskCreated
 from panoreel.contracts.media import EncoderParameters, Segment
 from panoreel.contracts.task import Phase, Task
 from panoreel.eventlog.errors import Permanent, Transient
@@ -22,6 +25,7 @@ from panoreel.eventlog.log import EventLog, open_log
 from panoreel.eventlog.segments import announce
 from panoreel.transcoder.worker import LATE_SEGMENTS, Transcoder
 from tests.servers.nats import NatsServer
+from tests.servers.seaweed import Seaweed
 
 CAUSE = Cause("test")
 SECOND = 90_000
@@ -32,27 +36,36 @@ Encode = Callable[..., list[Segment]]
 
 
 @pytest.fixture
-async def log(nats_server: NatsServer) -> AsyncIterator[EventLog]:
-    async with open_log(nats_server.url, "test") as opened:
+async def log(own_nats_server: NatsServer) -> AsyncIterator[EventLog]:
+    """A deployment of the test's own."""
+    async with open_log(own_nats_server.url, "test") as opened:
         yield opened
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> DirectoryBlobs:
+def stores(log: EventLog, seaweed: Seaweed, tmp_path: Path) -> BlobStores:
     (tmp_path / "blobs").mkdir()
-    return DirectoryBlobs(tmp_path / "blobs")
+    bucket = BucketBlobs(seaweed.access, seaweed.bucket, f"{uuid4().hex}/")
+    return BlobStores(log, {"cfs": DirectoryBlobs(tmp_path / "blobs"), "cos": bucket})
 
 
 async def stopped(
-    log: EventLog, blobs: DirectoryBlobs, media: list[Segment], *, lost: int = 0
+    log: EventLog,
+    stores: BlobStores,
+    media: list[Segment],
+    *,
+    lost: int = 0,
+    storage_type: StorageType = "cfs",
 ) -> StoredEvent:
     """A recording that has just stopped; of its segments the last `lost` were never announced."""
+    blobs = await stores.of(storage_type)
     task_id = f"task-{uuid4().hex}"
     created = TaskCreated(
         record_url="http://example.com/",
         secrets_key=task_id,
         encoder=EncoderParameters(width=319, height=180),
         max_duration_s=60,
+        storage_type=storage_type,
     )
     await log.execute(task_id, commands.Create(created), CAUSE)
     await log.execute(task_id, commands.Claim("recorder"), CAUSE)
@@ -78,35 +91,37 @@ def minutes_later(event: StoredEvent) -> StoredEvent:
     return replace(event, envelope=replace(event.envelope, time=past))
 
 
-async def test_segments_become_one_file(log: EventLog, blobs: DirectoryBlobs, encode: Encode) -> None:
-    event = await stopped(log, blobs, encode(1, STEPS))
-    transcoder = Transcoder(log, blobs)
+@pytest.mark.parametrize("storage_type", ["cfs", "cos"])
+async def test_segments_become_one_file(
+    log: EventLog, stores: BlobStores, encode: Encode, storage_type: StorageType
+) -> None:
+    event = await stopped(log, stores, encode(1, STEPS), storage_type=storage_type)
+    transcoder = Transcoder(log, stores)
     await transcoder.package(event)
     task = await load(log, event)
     assert task.phase == Phase.UPLOAD
     [output] = task.outputs
-    file = blobs.get(output.blob_key)
-    assert file.stat().st_size == output.bytes
-    with av.open(str(file)) as container:
+    with (await stores.of(storage_type)).fetch(output.blob_key) as file, av.open(str(file)) as container:
+        assert file.stat().st_size == output.bytes
         assert sum(1 for _ in container.decode(video=0)) == output.frames == 150
     assert output.duration_s == pytest.approx(5, abs=0.03)
     await transcoder.package(event)
     assert await load(log, event) == task, "delivered again, without effect"
 
 
-async def test_no_media_is_no_failure(log: EventLog, blobs: DirectoryBlobs) -> None:
-    event = await stopped(log, blobs, [])
-    await Transcoder(log, blobs).package(event)
+async def test_no_media_is_no_failure(log: EventLog, stores: BlobStores) -> None:
+    event = await stopped(log, stores, [])
+    await Transcoder(log, stores).package(event)
     task = await load(log, event)
     assert (task.phase, task.outputs, task.failure) == (Phase.UPLOAD, (), None)
 
 
 async def test_segments_on_their_way_are_waited_for_and_then_taken_for_lost(
-    log: EventLog, blobs: DirectoryBlobs, encode: Encode
+    log: EventLog, stores: BlobStores, encode: Encode
 ) -> None:
     media = encode(1, STEPS)
-    event = await stopped(log, blobs, media, lost=1)
-    transcoder = Transcoder(log, blobs)
+    event = await stopped(log, stores, media, lost=1)
+    transcoder = Transcoder(log, stores)
     with pytest.raises(Transient, match="1 segments are not announced yet"):
         await transcoder.package(event)
     await transcoder.package(minutes_later(event))
@@ -115,14 +130,15 @@ async def test_segments_on_their_way_are_waited_for_and_then_taken_for_lost(
 
 
 async def test_a_damaged_segment_is_told_and_the_media_kept(
-    log: EventLog, blobs: DirectoryBlobs, encode: Encode
+    log: EventLog, stores: BlobStores, encode: Encode, tmp_path: Path
 ) -> None:
-    event = await stopped(log, blobs, encode(1, STEPS))
-    damaged = blobs.get(segment_key(event.task_id, 1, 1))
-    content = bytearray(damaged.read_bytes())
+    event = await stopped(log, stores, encode(1, STEPS))
+    blobs, key = await stores.of("cfs"), segment_key(event.task_id, 1, 1)
+    content = bytearray(blobs.read(key))
     content[-100] ^= 1
-    damaged.write_bytes(content)
-    transcoder = Transcoder(log, blobs)
+    (tmp_path / "damaged").write_bytes(content)
+    blobs.put(tmp_path / "damaged", key)
+    transcoder = Transcoder(log, stores)
     with pytest.raises(Permanent) as caught:
         await transcoder.package(event)
     await transcoder.give_up(event, Failure(code=caught.value.code, message=str(caught.value)))
@@ -130,4 +146,22 @@ async def test_a_damaged_segment_is_told_and_the_media_kept(
     assert task.phase == Phase.CALLBACK
     assert task.failure
     assert task.failure.message.startswith("video transcode failed(")
-    assert damaged.exists()
+    assert blobs.read(key) == content
+
+
+async def test_a_storage_that_this_service_lacks_is_told(
+    log: EventLog, stores: BlobStores, encode: Encode
+) -> None:
+    event = await stopped(log, stores, encode(1, STEPS), storage_type="cos")
+    with pytest.raises(Permanent, match="StorageType cos is not configured here"):
+        await Transcoder(log, BlobStores(log, {})).package(event)
+
+
+async def test_a_segment_that_is_not_there_is_tried_again(
+    log: EventLog, stores: BlobStores, encode: Encode
+) -> None:
+    event = await stopped(log, stores, encode(1, STEPS), storage_type="cos")
+    (await stores.of("cos")).delete_prefix(segments_prefix(event.task_id))
+    with pytest.raises(BlobNotFound):
+        await Transcoder(log, stores).package(event)
+    assert (await load(log, event)).phase == Phase.TRANSCODE

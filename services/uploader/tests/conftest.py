@@ -9,11 +9,14 @@ from uuid import uuid4
 
 import pytest
 
+from panoreel.blobs.bucket import BucketBlobs
 from panoreel.blobs.directory import DirectoryBlobs
 from panoreel.blobs.keys import output_key, segment_key
+from panoreel.blobs.shared import BlobStores
+from panoreel.blobs.store import Blobs
 from panoreel.contracts import commands
 from panoreel.contracts.envelope import Cause, StoredEvent
-from panoreel.contracts.events import Output, OutputRequest, OutputsPackaged, TaskCreated
+from panoreel.contracts.events import Output, OutputRequest, OutputsPackaged, StorageType, TaskCreated
 from panoreel.contracts.media import EncoderParameters
 from panoreel.eventlog.log import EventLog, open_log
 from panoreel.uploader.settings import UploaderSettings
@@ -24,8 +27,9 @@ Package = Callable[..., Awaitable[StoredEvent]]
 
 
 @pytest.fixture
-async def log(nats_server: NatsServer) -> AsyncIterator[EventLog]:
-    async with open_log(nats_server.url, "test") as opened:
+async def log(own_nats_server: NatsServer) -> AsyncIterator[EventLog]:
+    """A deployment of the test's own."""
+    async with open_log(own_nats_server.url, "test") as opened:
         yield opened
 
 
@@ -37,14 +41,26 @@ def blobs_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def blobs(blobs_dir: Path) -> DirectoryBlobs:
-    return DirectoryBlobs(blobs_dir)
+def storage_type() -> StorageType:
+    """Where the tasks of a test want their media to rest."""
+    return "cfs"
 
 
 @pytest.fixture
-def settings(nats_server: NatsServer, seaweed: Seaweed, blobs_dir: Path) -> UploaderSettings:
+def stores(log: EventLog, seaweed: Seaweed, blobs_dir: Path) -> BlobStores:
+    bucket = BucketBlobs(seaweed.access, seaweed.bucket, f"{uuid4().hex}/")
+    return BlobStores(log, {"cfs": DirectoryBlobs(blobs_dir), "cos": bucket})
+
+
+@pytest.fixture
+async def blobs(stores: BlobStores, storage_type: StorageType) -> Blobs:
+    return await stores.of(storage_type)
+
+
+@pytest.fixture
+def settings(own_nats_server: NatsServer, seaweed: Seaweed, blobs_dir: Path) -> UploaderSettings:
     return UploaderSettings(
-        nats_url=nats_server.url,
+        nats_url=own_nats_server.url,
         blobs_dir=blobs_dir,
         s3_endpoint=seaweed.endpoint,
         s3_access_key=seaweed.access_key,
@@ -57,7 +73,7 @@ def settings(nats_server: NatsServer, seaweed: Seaweed, blobs_dir: Path) -> Uplo
 
 
 @pytest.fixture
-def package(blobs: DirectoryBlobs, tmp_path: Path) -> Package:
+def package(blobs: Blobs, storage_type: StorageType, tmp_path: Path) -> Package:
     """Take a task to the point where the uploader begins; its files have the sizes that are given."""
 
     async def package(log: EventLog, *sizes: int, output: OutputRequest | None = None) -> StoredEvent:
@@ -77,6 +93,7 @@ def package(blobs: DirectoryBlobs, tmp_path: Path) -> Package:
             secrets_key=task_id,
             encoder=EncoderParameters(width=1280, height=720),
             max_duration_s=60,
+            storage_type=storage_type,
             output=output or OutputRequest(),
         )
         cause = Cause("test", correlation="request-1")

@@ -6,14 +6,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from panoreel.blobs.directory import DirectoryBlobs
-from panoreel.blobs.keys import segment_key
+from panoreel.blobs.bucket import BucketBlobs
+from panoreel.blobs.errors import BlobNotFound, BlobsUnavailable
+from panoreel.blobs.keys import outputs_prefix, segment_key
+from panoreel.blobs.shared import BlobStores
+from panoreel.blobs.store import Blobs
 from panoreel.contracts.envelope import StoredEvent
 from panoreel.contracts.events import Failure, OutputRequest
 from panoreel.contracts.task import Phase, Task
@@ -31,8 +35,8 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def uploader(settings: UploaderSettings, log: EventLog, blobs: DirectoryBlobs) -> Uploader:
-    return Uploader(settings, log, blobs)
+def uploader(settings: UploaderSettings, log: EventLog, stores: BlobStores) -> Uploader:
+    return Uploader(settings, log, stores)
 
 
 async def task_of(log: EventLog, packaged: StoredEvent) -> Task:
@@ -41,8 +45,14 @@ async def task_of(log: EventLog, packaged: StoredEvent) -> Task:
     return task
 
 
-def files_in(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.rglob("*.mp4"))
+def kept(blobs: Blobs, task: Task) -> list[str]:
+    """What there is of the task's files and of its first segment."""
+    found = []
+    for key in (*(output.blob_key for output in task.outputs), segment_key(task.task_id, 1, 0)):
+        with suppress(BlobNotFound):
+            blobs.read(key)
+            found.append(key)
+    return found
 
 
 def stored_object(store: Seaweed, key: str) -> bytes:
@@ -53,18 +63,14 @@ def stored_object(store: Seaweed, key: str) -> bytes:
         client.close()
 
 
+@pytest.mark.parametrize("storage_type", ["cfs", "cos"])
 async def test_ships_tells_and_removes(
-    uploader: Uploader,
-    log: EventLog,
-    package: Package,
-    seaweed: Seaweed,
-    blobs: DirectoryBlobs,
-    blobs_dir: Path,
+    uploader: Uploader, log: EventLog, package: Package, seaweed: Seaweed, blobs: Blobs
 ) -> None:
     packaged = await package(
         log, 9 * MIB, 1000, output=OutputRequest(target_dir="11234/", target_name="x.mp4")
     )
-    files = [blobs.get(output.blob_key).read_bytes() for output in (await task_of(log, packaged)).outputs]
+    files = [blobs.read(output.blob_key) for output in (await task_of(log, packaged)).outputs]
     await uploader.ship(packaged)
     task = await task_of(log, packaged)
     assert task.status == "callback"
@@ -75,7 +81,7 @@ async def test_ships_tells_and_removes(
     assert task.videos[0].duration_s == 10.2
     assert stored_object(seaweed, "11234/x.mp4") == files[0]
     assert stored_object(seaweed, "11234/x-2.mp4") == files[1]
-    assert files_in(blobs_dir) == []
+    assert kept(blobs, task) == []
     events = [stored async for stored in log.history(packaged.task_id)]
     assert events[-1].envelope.cause.actor == "uploader"
     assert events[-1].envelope.cause.causation == str(packaged.envelope.id)
@@ -92,12 +98,7 @@ async def test_a_task_without_media_has_no_videos(
 
 
 async def test_a_crash_before_the_clean_up_is_made_up_for(
-    uploader: Uploader,
-    log: EventLog,
-    package: Package,
-    blobs: DirectoryBlobs,
-    blobs_dir: Path,
-    tmp_path: Path,
+    uploader: Uploader, log: EventLog, package: Package, blobs: Blobs, tmp_path: Path
 ) -> None:
     packaged = await package(log, 1000)
     await uploader.ship(packaged)
@@ -106,7 +107,7 @@ async def test_a_crash_before_the_clean_up_is_made_up_for(
     blobs.put(left, segment_key(packaged.task_id, 1, 0))
     before = await log.load(packaged.task_id)
     await uploader.ship(packaged)
-    assert files_in(blobs_dir) == []
+    assert kept(blobs, await task_of(log, packaged)) == []
     assert await log.load(packaged.task_id) == before
 
 
@@ -121,11 +122,12 @@ async def test_what_the_store_refuses_is_kept(
     settings: UploaderSettings,
     log: EventLog,
     package: Package,
-    blobs: DirectoryBlobs,
+    stores: BlobStores,
+    blobs: Blobs,
     changes: dict[str, str],
     code: str,
 ) -> None:
-    uploader = Uploader(UploaderSettings(**(settings.model_dump() | changes)), log, blobs)
+    uploader = Uploader(UploaderSettings(**(settings.model_dump() | changes)), log, stores)
     packaged = await package(log, 1000)
     with pytest.raises(Permanent, match=code) as refusal:
         await uploader.ship(packaged)
@@ -138,8 +140,7 @@ async def test_what_the_store_refuses_is_kept(
     assert task.failure.message.startswith(f"video upload failed({code}: ")
     assert task.failure.message.endswith(f"); the file is kept as {output.blob_key}")
     await uploader.ship(packaged)
-    assert blobs.exists(output.blob_key)
-    assert blobs.exists(segment_key(packaged.task_id, 1, 0))
+    assert kept(blobs, task) == [output.blob_key, segment_key(packaged.task_id, 1, 0)]
 
 
 async def test_an_impossible_name_is_final(uploader: Uploader, log: EventLog, package: Package) -> None:
@@ -149,7 +150,7 @@ async def test_an_impossible_name_is_final(uploader: Uploader, log: EventLog, pa
 
 
 async def test_a_damaged_file_is_final(
-    uploader: Uploader, log: EventLog, package: Package, blobs: DirectoryBlobs, tmp_path: Path
+    uploader: Uploader, log: EventLog, package: Package, blobs: Blobs, tmp_path: Path
 ) -> None:
     packaged = await package(log, 10)
     damaged = tmp_path / "damaged.mp4"
@@ -159,14 +160,34 @@ async def test_a_damaged_file_is_final(
         await uploader.ship(packaged)
 
 
+@pytest.mark.parametrize("storage_type", ["cfs", "cos"])
 async def test_an_absent_file_may_come_back(
-    uploader: Uploader, log: EventLog, package: Package, blobs: DirectoryBlobs
+    uploader: Uploader, log: EventLog, package: Package, blobs: Blobs
 ) -> None:
     packaged = await package(log, 10)
-    key = (await task_of(log, packaged)).outputs[0].blob_key
-    blobs.delete(key)
-    with pytest.raises(Transient, match=key):
+    blobs.delete_prefix(outputs_prefix(packaged.task_id))
+    with pytest.raises(Transient, match=(await task_of(log, packaged)).outputs[0].blob_key):
         await uploader.ship(packaged)
+
+
+@pytest.mark.parametrize("storage_type", ["cos"])
+async def test_a_raw_bucket_that_refuses_may_be_mended(
+    settings: UploaderSettings, log: EventLog, package: Package, seaweed: Seaweed
+) -> None:
+    """Unlike the bucket of the result, which is the caller's choice."""
+    packaged = await package(log, 10)
+    refusing = BucketBlobs(replace(seaweed.access, secret_key=SecretStr("wrong")), seaweed.bucket, "raw/")
+    with pytest.raises(BlobsUnavailable, match="SignatureDoesNotMatch"):
+        await Uploader(settings, log, BlobStores(log, {"cos": refusing})).ship(packaged)
+
+
+@pytest.mark.parametrize("storage_type", ["cos"])
+async def test_a_storage_that_this_service_lacks_is_final(
+    settings: UploaderSettings, log: EventLog, package: Package
+) -> None:
+    packaged = await package(log, 10)
+    with pytest.raises(Permanent, match="StorageType cos is not configured here"):
+        await Uploader(settings, log, BlobStores(log, {})).ship(packaged)
 
 
 @asynccontextmanager
@@ -209,6 +230,7 @@ async def test_a_store_that_is_down_and_comes_back(
     own_nats_server: NatsServer,
     own_seaweed: Seaweed,
     package: Package,
+    blobs: Blobs,
     tmp_path: Path,
 ) -> None:
     reached = UploaderSettings(
@@ -226,7 +248,7 @@ async def test_a_store_that_is_down_and_comes_back(
         assert not (tmp_path / "ready").exists()
     assert task.failure is None
     assert len(stored_object(own_seaweed, f"{task.task_id}/{task.videos[0].filename}")) == 9 * MIB
-    assert files_in(settings.blobs_dir) == []
+    assert kept(blobs, task) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

@@ -2,13 +2,15 @@
 
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 from panoreel.blobs.errors import BlobNotFound, BlobsUnavailable
 from panoreel.blobs.keys import check_key, check_prefix
+from panoreel.blobs.scratch import nameless_file
 
 _IDENTITY: Final = ".panoreel-blobs"
 
@@ -19,14 +21,17 @@ class DirectoryBlobs:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def check(self) -> str:
-        """Make sure that the directory is there and writable; its identity, alike for all who share it.
+    def __str__(self) -> str:
+        return f"the blob directory {self._root}"
+
+    def check(self) -> frozenset[str]:
+        """Make sure that the directory is there and writable; its only name.
 
         Raises:
             BlobsUnavailable: it is not, and why.
         """
         if not self._root.is_dir():
-            raise BlobsUnavailable(f"the blob directory {self._root} does not exist or is not a directory")
+            raise BlobsUnavailable(f"{self} does not exist or is not a directory")
         identity = self._root / _IDENTITY
         candidate = _partial(identity)
         try:
@@ -38,10 +43,10 @@ class DirectoryBlobs:
                 pass
             finally:
                 candidate.unlink()
-            return identity.read_text()
+            return frozenset({identity.read_text()})
         except OSError as error:
             reason = error.strerror or str(error)
-            raise BlobsUnavailable(f"the blob directory {self._root} is not usable: {reason}") from error
+            raise BlobsUnavailable(f"{self} is not usable: {reason}") from error
 
     def put(self, source: Path, key: str) -> None:
         """Store a copy of `source`, durable and complete once this returns, replacing what was there.
@@ -61,8 +66,18 @@ class DirectoryBlobs:
             partial.unlink(missing_ok=True)
         _sync_directory(target.parent)
 
-    def get(self, key: str) -> Path:
-        """The blob's own file, to be read only; it lasts as long as the blob.
+    def read(self, key: str) -> bytes:
+        """The blob's content.
+
+        Raises:
+            BlobNotFound: there is none.
+        """
+        with self.fetch(key) as file:
+            return file.read_bytes()
+
+    @contextmanager
+    def fetch(self, key: str) -> Iterator[Path]:
+        """The blob's own file, to be read only.
 
         Raises:
             BlobNotFound: there is none.
@@ -70,29 +85,11 @@ class DirectoryBlobs:
         path = self._path(key)
         if not path.is_file():
             raise BlobNotFound(f"there is no blob {key}")
-        return path
+        yield path
 
-    def size(self, key: str) -> int:
-        """The blob's length in bytes.
-
-        Raises:
-            BlobNotFound: there is none.
-        """
-        return self.get(key).stat().st_size
-
-    def exists(self, key: str) -> bool:
-        """Whether there is such a blob."""
-        return self._path(key).is_file()
-
-    def delete(self, key: str) -> None:
-        """Remove one blob; without error when there is none."""
-        self._path(key).unlink(missing_ok=True)
-
-    def make_directory(self, prefix: str) -> Path:
-        """A local directory, made if need be, that `delete_prefix` removes with all that lies in it."""
-        directory = self._root / check_prefix(prefix)
-        self._make_directory(directory)
-        return directory
+    def scratch(self) -> AbstractContextManager[Path]:
+        """A file to make a blob in, where blobs have room."""
+        return nameless_file(self._root)
 
     def delete_prefix(self, prefix: str) -> None:
         """Remove every blob whose key begins with `prefix`, which ends in a slash."""

@@ -15,3 +15,23 @@ class BlobNotFound(BlobsError):
 
 class BlobsUnavailable(BlobsError):
     """The blob store cannot be used."""
+
+
+class StorageMissing(BlobsError):
+    """The task's media is to rest in a kind of storage that this service does not have."""
+
+
+class StoreError(OSError):
+    """The object store could not do this. The message names what the store said."""
+
+
+class StoreRefused(StoreError):
+    """The store will not do this, however often it is asked."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot do this now, but it may later."""
+
+
+class UploadCancelled(StoreError):
+    """The upload was cancelled."""

@@ -1,9 +1,10 @@
-"""Where events and announcements are published."""
+"""Where events, announcements and timers are published."""
 
 from panoreel.contracts.events import Event, RecorderLost, TaskCreated
 
 ANY_TASK_EVENT = "task.>"
 ANY_SEGMENT = "segment.>"
+ANY_TIMER = "timer.>"
 
 
 def of_event(task_id: str, event: Event) -> str:
@@ -38,3 +39,23 @@ def of_task_segments(task_id: str) -> str:
 def task_id_of(subject: str) -> str:
     """The task that a subject belongs to."""
     return subject.split(".")[1]
+
+
+def of_timer(task_id: str, name: str) -> str:
+    """Where a task's timer of this name rests until it is due."""
+    return f"timer.set.{task_id}.{name}"
+
+
+def of_due_timer(task_id: str, name: str) -> str:
+    """Where a task's timer of this name is told when it is due."""
+    return f"timer.due.{task_id}.{name}"
+
+
+def any_due_timer(name: str) -> str:
+    """A filter for the due timers of this name, of whatever task."""
+    return of_due_timer("*", name)
+
+
+def task_id_of_due_timer(subject: str) -> str:
+    """The task whose timer is due."""
+    return subject.split(".")[2]

@@ -11,11 +11,14 @@ def redacted(url: str) -> str:
 
 
 def check_http_url(url: str) -> str:
-    """The URL itself, if it is absolute and http or https.
+    """The URL itself, if it is absolute and http or https, and a browser reads it as we do.
 
     Raises:
         ValueError: with a sentence for the user that does not repeat the URL.
     """
+    # urlsplit would drop some of these without a word, and to a browser a backslash is a slash.
+    if not url.isprintable() or " " in url or "\\" in url:
+        raise ValueError("must not contain blanks, control characters or backslashes; percent-encode them")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -23,6 +26,4 @@ def check_http_url(url: str) -> str:
         raise ValueError("must be a valid URL such as https://example.com/page") from error
     if parts.scheme not in ("http", "https") or not host:
         raise ValueError("must be an absolute http or https URL such as https://example.com/page")
-    if any(character.isspace() or ord(character) < 0x20 for character in url):
-        raise ValueError("must not contain blanks or control characters; percent-encode them")
     return url

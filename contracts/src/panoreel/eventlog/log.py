@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import random
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -26,13 +28,14 @@ from panoreel.eventlog.errors import Conflict, Contention, LogUnavailable
 from panoreel.eventlog.reading import RETRY_S, read, scan, sequence
 from panoreel.eventlog.topology import TASKS
 
-DECISION_ATTEMPTS: Final = 5
-
 FIRST_RETRY_S: Final = 0.01
-"""The first pause before an append is repeated; each further one is twice as long, up to `RETRY_S`."""
+"""The first pause before something is tried again; each further one is twice as long, up to `RETRY_S`."""
 
 PATIENCE_S: Final = 15.0
 """How long an append or a load may take in all: a cluster elects a new leader within about ten seconds."""
+
+DECIDING_S: Final = 15.0
+"""How long a command is decided anew, because others are faster each time."""
 
 WRONG_LAST_SEQUENCE: Final = 10071
 """JetStream's error code for an expectation that did not hold."""
@@ -68,25 +71,30 @@ class EventLog:
 
         Raises:
             Rejected: the task does not allow the command.
-            Contention: other writers were faster each time.
+            Contention: other writers were faster each time, for `DECIDING_S`.
             LogUnavailable: JetStream did not answer; whether the events were stored is not known.
         """
-        task: Task | None = None
-        seq = 0
-        for attempt in range(DECISION_ATTEMPTS):
-            # A new task has no history, and the expectation proves it.
-            if attempt or not isinstance(command, commands.Create):
-                task, seq = await self.load(task_id)
+        # A new task has no history, and the expectation proves it.
+        is_new = isinstance(command, commands.Create)
+        deadline = time.monotonic() + DECIDING_S
+        pause_s = FIRST_RETRY_S
+        while True:
+            task, seq = (None, 0) if is_new else await self.load(task_id)
+            is_new = False
             events = decide(task, command)
             try:
                 appended = await self.append(task_id, events, seq, cause) if events else ()
-            except Conflict:
+            except Conflict as error:
+                if time.monotonic() > deadline:
+                    raise Contention(f"task {task_id} kept changing") from error
+                # At random: many who met here would otherwise meet again.
+                await asyncio.sleep(random.uniform(0, pause_s))
+                pause_s = min(2 * pause_s, RETRY_S)
                 continue
             for stored in appended:
                 task = evolve(task, task_id, stored.event, stored.envelope.time)
             assert task is not None
             return Outcome(task, appended[-1].seq if appended else seq, appended)
-        raise Contention(f"task {task_id} kept changing")
 
     async def load(self, task_id: str) -> tuple[Task | None, int]:
         """The task folded from the log, and its last position; `(None, 0)` when there is no such task.

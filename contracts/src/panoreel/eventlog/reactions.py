@@ -24,7 +24,7 @@ from panoreel.contracts.upcasters import UndecodableEvent
 from panoreel.eventlog.connection import RECONNECT_WAIT_S
 from panoreel.eventlog.errors import Permanent
 from panoreel.eventlog.log import stored_event
-from panoreel.eventlog.topology import TASKS, DurableConsumer
+from panoreel.eventlog.topology import DurableConsumer
 
 GRACEFUL_STOP_S: Final = 15.0
 
@@ -33,6 +33,7 @@ PULL_S: Final = 2.0
 
 Handle = Callable[[StoredEvent], Awaitable[None]]
 GiveUp = Callable[[StoredEvent, Failure], Awaitable[None]]
+Settle = Callable[[NatsMessage], Awaitable[None]]
 
 _logger = structlog.get_logger()
 
@@ -47,6 +48,19 @@ async def reacting(
     nats_url: str, service: str, consumer: DurableConsumer, handle: Handle, give_up: GiveUp
 ) -> AsyncIterator[None]:
     """Feed the consumer's events to `handle`, one at a time, for as long as the context lasts."""
+
+    async def settle(message: NatsMessage) -> None:
+        await _settle(message, consumer, handle, give_up)
+
+    async with delivering(nats_url, service, consumer, settle):
+        yield
+
+
+@asynccontextmanager
+async def delivering(
+    nats_url: str, service: str, consumer: DurableConsumer, settle: Settle
+) -> AsyncIterator[None]:
+    """Feed the consumer's messages to `settle`, which acknowledges each, for as long as the context lasts."""
     broker = NatsBroker(
         nats_url,
         name=service,
@@ -56,18 +70,14 @@ async def reacting(
         max_reconnect_attempts=-1,
         reconnect_time_wait=RECONNECT_WAIT_S,
     )
-
-    async def react(message: NatsMessage) -> None:
-        await _settle(message, consumer, handle, give_up)
-
     broker.subscriber(
         consumer.filters[0],
-        stream=JStream(TASKS, declare=False),
+        stream=JStream(consumer.stream, declare=False),
         durable=consumer.name,
         config=ConsumerConfig(filter_subjects=list(consumer.filters)),
         # One at a time: messages that wait in a client's queue use up their acknowledgement time there.
         pull_sub=PullSub(batch_size=1, timeout=PULL_S),
-    )(react)
+    )(settle)
     await broker.start()
     try:
         yield

@@ -30,6 +30,7 @@ DAY_S: Final = 86_400
 
 TASKS: Final = "TASKS"
 SEGMENTS: Final = "SEGMENTS"
+TIMERS: Final = "TIMERS"
 DEAD: Final = "DEAD"
 LEASES: Final = "leases"
 SECRETS: Final = "secrets"
@@ -47,10 +48,13 @@ MAX_DELIVERIES: Final = 8
 SPARE_DELIVERIES: Final = 8
 """How often giving up is tried, when that fails or the attempts took the process with them."""
 
+TIMER_MAX_AGE_S: Final = 7 * DAY_S
+"""How far ahead a timer may be set, and how long a due one waits for somebody to hear of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class DurableConsumer:
-    """A named position in `TASKS`, shared by the replicas of one service for one purpose.
+    """A named position in a stream, shared by the replicas of one service for one purpose.
 
     `max_deliver` is how often an event is tried, -1 for ever; `ack_wait_s` how long one try may be silent.
     """
@@ -59,6 +63,7 @@ class DurableConsumer:
     filters: tuple[str, ...]
     max_deliver: int = MAX_DELIVERIES
     ack_wait_s: float = ACK_WAIT_S
+    stream: str = TASKS
 
     def config(self) -> ConsumerConfig:
         """The consumer as the server wants it."""
@@ -95,7 +100,15 @@ CLAIMS: Final = tuple(
     )
     for priority in Priority
 )
-CONSUMERS: Final = (*CLAIMS, TRANSCODER, UPLOADER, NOTIFIER)
+DURATION_LIMIT: Final = "duration_limit"
+"""The name of the timers that end recordings."""
+
+LIMITS: Final = _reaction("dispatch-timers", events.RecordingStarted)
+# A limit holds however long it takes to carry it out.
+DUE_LIMITS: Final = DurableConsumer(
+    "dispatch-limits", (subjects.any_due_timer(DURATION_LIMIT),), max_deliver=-1, stream=TIMERS
+)
+CONSUMERS: Final = (*CLAIMS, TRANSCODER, UPLOADER, NOTIFIER, LIMITS, DUE_LIMITS)
 
 STREAMS: Final = (
     StreamConfig(
@@ -119,6 +132,16 @@ STREAMS: Final = (
         discard=DiscardPolicy.NEW,
         duplicate_window=600,
         allow_direct=True,
+    ),
+    # The server refuses to schedule messages where it discards new ones.
+    StreamConfig(
+        name=TIMERS,
+        description="What is to happen later, and what is due",
+        subjects=[subjects.ANY_TIMER],
+        max_age=TIMER_MAX_AGE_S,
+        storage=StorageType.FILE,
+        duplicate_window=120,
+        allow_msg_schedules=True,
     ),
     StreamConfig(
         name=DEAD,
@@ -167,7 +190,7 @@ async def apply(nats_url: str, *, replicas: int = 1) -> None:
                 await js.create_key_value(replace(bucket, replicas=replicas))
         for consumer in CONSUMERS:
             # Binding to a durable consumer ignores what the binder asks for, so it is kept up to date here.
-            await js.add_consumer(TASKS, consumer.config())
+            await js.add_consumer(consumer.stream, consumer.config())
 
 
 async def diff(client: Client) -> list[str]:
@@ -183,7 +206,7 @@ async def diff(client: Client) -> list[str]:
         drift += _drift(f"bucket {bucket.bucket}", wanted, found)
     for consumer in CONSUMERS:
         try:
-            actual = (await js.consumer_info(TASKS, consumer.name)).config
+            actual = (await js.consumer_info(consumer.stream, consumer.name)).config
         except NotFoundError:
             actual = None
         drift += _drift(f"consumer {consumer.name}", consumer.config(), actual)

@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from panoreel.reach.addresses import Networks
+
 
 class ServiceSettings(BaseSettings):
     """The part that all services share. Built once, in `main`, and passed down."""
@@ -17,3 +19,12 @@ class ServiceSettings(BaseSettings):
     nats_url: SecretStr = Field(description="nats://user:password@host:port")
     ready_file: Path | None = Field(default=None, description="is created once the service works")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class ReachingSettings(ServiceSettings):
+    """The part of those that go where a caller's URL leads."""
+
+    allowed_networks: Networks = Field(
+        default=(),
+        description='may be reached although they are not public: a JSON list such as ["10.1.0.0/16"]',
+    )

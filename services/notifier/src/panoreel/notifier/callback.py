@@ -9,7 +9,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final
@@ -22,6 +22,8 @@ from panoreel.contracts.events import CallbackDelivered, CallbackFailed
 from panoreel.contracts.task import Task
 from panoreel.contracts.urls import check_http_url
 from panoreel.notifier.errors import AttemptFailed, NoFurtherAttempt
+from panoreel.reach.addresses import Address, Networks
+from panoreel.reach.resolution import HostNotFound, NotAllowed, Resolve, look_up, reachable
 
 ATTEMPTS: Final = 5
 ATTEMPT_TIMEOUT_S: Final = 2.0
@@ -44,7 +46,15 @@ class Message:
         return cls(id=f"msg_{task.task_id.replace('-', '')}", body=body)
 
 
-async def deliver(message: Message, url: str) -> CallbackDelivered | CallbackFailed:
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where a callback may go: to public addresses, and to those in `allowed`."""
+
+    allowed: Networks = ()
+    resolve: Resolve = look_up
+
+
+async def deliver(message: Message, url: str, reach: Reach) -> CallbackDelivered | CallbackFailed:
     """Try to deliver the message to `url`; what came of it, after about 14 s at most."""
     attempts = stamina.retry_context(
         on=lambda error: isinstance(error, AttemptFailed) and not isinstance(error, NoFurtherAttempt),
@@ -61,33 +71,30 @@ async def deliver(message: Message, url: str) -> CallbackDelivered | CallbackFai
             async for attempt in attempts:
                 with attempt:
                     made = attempt.num
-                    await _post(client, message, url)
+                    await _post(client, message, url, reach)
         except AttemptFailed as error:
             return CallbackFailed(attempts=made, last_error=str(error))
     return CallbackDelivered(attempts=made)
 
 
-async def _post(client: httpx.AsyncClient, message: Message, url: str) -> None:
+async def _post(client: httpx.AsyncClient, message: Message, url: str, reach: Reach) -> None:
     """One attempt. The status line decides; the answer's body is not even read.
 
     Raises:
         AttemptFailed: the receiver did not acknowledge the message.
-        NoFurtherAttempt: it asked for no more, or there is no such place.
+        NoFurtherAttempt: it asked for no more, or there is no such place, or none that may be told.
     """
-    headers = {
-        "Content-Type": "application/json",
-        "User-Agent": _USER_AGENT,
-        "webhook-id": message.id,
-        "webhook-timestamp": str(int(time.time())),
-    }
     try:
-        async with (
-            asyncio.timeout(ATTEMPT_TIMEOUT_S),
-            client.stream("POST", check_http_url(url), content=message.body, headers=headers) as answer,
-        ):
-            status = answer.status_code
+        async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
+            target = httpx.URL(check_http_url(url))
+            addresses = await reachable(target.raw_host.decode(), reach.allowed, reach.resolve)
+            status = await _status(client, message, target, addresses)
     except TimeoutError:
         raise AttemptFailed(f"timeout of {ATTEMPT_TIMEOUT_S * 1000:.0f}ms exceeded") from None
+    except HostNotFound:
+        raise AttemptFailed("host not found") from None
+    except NotAllowed:
+        raise NoFurtherAttempt("the URL leads to an address that is not public") from None
     except httpx.TransportError as error:
         raise AttemptFailed(_reason(error)) from None
     except (httpx.InvalidURL, ValueError):  # of the latter kind: a host that is no internationalised name
@@ -96,6 +103,33 @@ async def _post(client: httpx.AsyncClient, message: Message, url: str) -> None:
         raise NoFurtherAttempt(f"HTTP {status}")
     if not httpx.codes.is_success(status):
         raise AttemptFailed(f"HTTP {status}")
+
+
+async def _status(
+    client: httpx.AsyncClient, message: Message, target: httpx.URL, addresses: Sequence[Address]
+) -> int:
+    """What the first of the host's addresses that takes the connection answers."""
+    headers = {
+        "Host": target.netloc.decode(),
+        "Content-Type": "application/json",
+        "User-Agent": _USER_AGENT,
+        "webhook-id": message.id,
+        "webhook-timestamp": str(int(time.time())),
+    }
+    # The certificate is still to be the host's.
+    tls = {"sni_hostname": target.raw_host.decode()}
+    for address in addresses:
+        place = target.copy_with(host=str(address))
+        request = client.build_request("POST", place, content=message.body, headers=headers, extensions=tls)
+        try:
+            answer = await client.send(request, stream=True)
+        except httpx.ConnectError:
+            if address is addresses[-1]:
+                raise
+        else:
+            await answer.aclose()
+            return answer.status_code
+    raise AssertionError("a reachable host has an address")
 
 
 def _reason(error: httpx.TransportError) -> str:

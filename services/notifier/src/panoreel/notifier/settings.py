@@ -2,10 +2,10 @@
 
 from pydantic import Field, SecretStr
 
-from panoreel.runtime.settings import ServiceSettings
+from panoreel.runtime.settings import ReachingSettings
 
 
-class NotifierSettings(ServiceSettings):
+class NotifierSettings(ReachingSettings):
     """What the notifier needs besides the shared settings."""
 
     secret_keys: tuple[SecretStr, ...] = Field(min_length=1, description="Fernet keys that unseal secrets")

@@ -15,7 +15,7 @@ from panoreel.eventlog.log import EventLog, open_log
 from panoreel.eventlog.reactions import reacting
 from panoreel.eventlog.secrets import SecretStore
 from panoreel.eventlog.topology import NOTIFIER
-from panoreel.notifier.callback import Message, deliver
+from panoreel.notifier.callback import Message, Reach, deliver
 from panoreel.notifier.settings import NotifierSettings
 
 SERVICE: Final = "notifier"
@@ -29,7 +29,7 @@ async def work(settings: NotifierSettings, ready: Callable[[], None]) -> None:
     nats_url = settings.nats_url.get_secret_value()
     async with open_log(nats_url, SERVICE) as log:
         secrets = SecretStore(log, [key.get_secret_value() for key in settings.secret_keys])
-        notifier = Notifier(log, secrets)
+        notifier = Notifier(log, secrets, Reach(settings.allowed_networks))
         started = asyncio.Barrier(AT_ONCE + 1)
 
         async def listen() -> None:
@@ -47,9 +47,10 @@ async def work(settings: NotifierSettings, ready: Callable[[], None]) -> None:
 class Notifier:
     """Tells receivers. One may hear the same result again after a crash."""
 
-    def __init__(self, log: EventLog, secrets: SecretStore) -> None:
+    def __init__(self, log: EventLog, secrets: SecretStore, reach: Reach) -> None:
         self._log = log
         self._secrets = secrets
+        self._reach = reach
 
     async def tell(self, ended: StoredEvent) -> None:
         """React to the event after which nothing but the callback remains, as often as it is delivered.
@@ -79,4 +80,4 @@ class Notifier:
         if secrets.callback_url is None:
             return CallbackSkipped()
         with bound_contextvars(task_id=task.task_id):
-            return await deliver(Message.about(task), secrets.callback_url)
+            return await deliver(Message.about(task), secrets.callback_url, self._reach)

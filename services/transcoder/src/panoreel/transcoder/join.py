@@ -38,10 +38,10 @@ class JoinedFile:
     frames: int
 
 
-def join(timeline: Timeline, locate: Callable[[Segment], Path], output: Path) -> JoinedFile:
+def join(timeline: Timeline, read: Callable[[Segment], bytes], output: Path) -> JoinedFile:
     """Write the timeline's media to `output`, with the index in front.
 
-    `locate` gives the file of a segment. A few segments at a time are in memory, besides the index.
+    `read` gives the content of a segment. A few segments at a time are in memory, besides the index.
 
     Where one encoder run follows another, the sound needs no treatment: the decoder adds the second half
     of each window to the first half of the next (ISO/IEC 14496-3, 4.6.11). The old run's last window thus
@@ -54,7 +54,7 @@ def join(timeline: Timeline, locate: Callable[[Segment], Path], output: Path) ->
     """
     if not timeline.stretches:
         raise NothingRecorded
-    contents = _Contents(locate)
+    contents = _Contents(read)
     with av.open(str(output), "w", format="mp4", container_options=_MP4) as container:
         tracks = _Tracks(container)
         for stretch in timeline.stretches:
@@ -70,8 +70,8 @@ def join(timeline: Timeline, locate: Callable[[Segment], Path], output: Path) ->
 class _Contents:
     """Reads segments, and makes sure that all of them belong together."""
 
-    def __init__(self, locate: Callable[[Segment], Path]) -> None:
-        self._locate = locate
+    def __init__(self, read: Callable[[Segment], bytes]) -> None:
+        self._read = read
         self._header = b""
 
     def of(self, stretch: Stretch) -> Iterator[bytes]:
@@ -81,7 +81,7 @@ class _Contents:
         one for a whole track, so that it has to be the same, byte for byte, in all segments.
         """
         for segment in stretch.segments:
-            content = self._locate(segment).read_bytes()
+            content = self._read(segment)
             if hashlib.sha256(content).hexdigest() != segment.sha256:
                 raise SegmentDamaged(f"segment {segment.index} of epoch {segment.epoch} is damaged")
             fragment = _fragment_position(content)

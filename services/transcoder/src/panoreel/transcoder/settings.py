@@ -1,13 +1,7 @@
 """The transcoder's settings."""
 
-from pathlib import Path
-
-from pydantic import Field
-
-from panoreel.runtime.settings import ServiceSettings
+from panoreel.blobs.settings import BlobSettings
 
 
-class TranscoderSettings(ServiceSettings):
+class TranscoderSettings(BlobSettings):
     """What the transcoder needs besides the shared settings."""
-
-    blobs_dir: Path = Field(description="shared with recorder and uploader")

@@ -1,22 +1,21 @@
 """What the transcoder does: when a recording has stopped, it joins what was recorded into the result file."""
 
 import asyncio
-import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import structlog
 
-from panoreel.blobs.directory import DirectoryBlobs
-from panoreel.blobs.keys import output_key, outputs_prefix
-from panoreel.blobs.shared import open_shared
+from panoreel.blobs.errors import StorageMissing
+from panoreel.blobs.keys import output_key
+from panoreel.blobs.shared import BlobStores, open_shared
+from panoreel.blobs.store import Blobs
 from panoreel.contracts.commands import ReportPackaged
 from panoreel.contracts.envelope import StoredEvent
 from panoreel.contracts.events import Failure, Output, OutputsPackaged, PackagingFailed, RecordingStopped
 from panoreel.contracts.media import Segment
-from panoreel.contracts.task import Phase
+from panoreel.contracts.task import Phase, Task
 from panoreel.eventlog.errors import Permanent, Transient
 from panoreel.eventlog.log import EventLog, open_log
 from panoreel.eventlog.reactions import reacting
@@ -43,7 +42,7 @@ async def work(settings: TranscoderSettings, ready: Callable[[], None]) -> None:
     """
     nats_url = settings.nats_url.get_secret_value()
     async with open_log(nats_url, SERVICE) as log:
-        transcoder = Transcoder(log, await open_shared(log, settings.blobs_dir))
+        transcoder = Transcoder(log, await open_shared(log, settings))
         async with reacting(nats_url, SERVICE, TRANSCODER, transcoder.package, transcoder.give_up):
             ready()
             await asyncio.Event().wait()
@@ -52,9 +51,9 @@ async def work(settings: TranscoderSettings, ready: Callable[[], None]) -> None:
 class Transcoder:
     """Packages one recording at a time."""
 
-    def __init__(self, log: EventLog, blobs: DirectoryBlobs) -> None:
+    def __init__(self, log: EventLog, stores: BlobStores) -> None:
         self._log = log
-        self._blobs = blobs
+        self._stores = stores
 
     async def package(self, stopped: StoredEvent) -> None:
         """React to `recording_stopped`, as often as it is delivered.
@@ -72,7 +71,8 @@ class Transcoder:
         timeline = arrange(segments)
         outputs: tuple[Output, ...] = ()
         if timeline.stretches:
-            outputs = (await asyncio.to_thread(self._join, task.task_id, timeline),)
+            blobs = await self._blobs_of(task)
+            outputs = (await asyncio.to_thread(_join, blobs, task.task_id, timeline),)
         packaged = ReportPackaged(OutputsPackaged(outputs=outputs, gaps=timeline.gaps))
         await self._log.execute(task.task_id, packaged, stopped.cause(SERVICE))
 
@@ -82,28 +82,32 @@ class Transcoder:
         failed = PackagingFailed(failure=Failure(code=failure.code, message=message))
         await self._log.execute(stopped.task_id, ReportPackaged(failed), stopped.cause(SERVICE))
 
-    def _join(self, task_id: str, timeline: Timeline) -> Output:
-        # Imported here: the media libraries would slow down every start.
-        from panoreel.transcoder.join import join
+    async def _blobs_of(self, task: Task) -> Blobs:
+        try:
+            return await self._stores.of(task.storage_type)
+        except StorageMissing as error:
+            raise Permanent("InternalError", str(error)) from error
 
-        key = output_key(task_id, RESULT_NAME)
-        # Among the task's blobs: what a killed transcoder leaves there goes with them.
-        place = self._blobs.make_directory(outputs_prefix(task_id))
-        with tempfile.TemporaryDirectory(prefix=".", dir=place) as directory:
-            result = Path(directory) / RESULT_NAME
-            try:
-                joined = join(timeline, lambda segment: self._blobs.get(segment.blob_key), result)
-            except PackagingError as error:
-                raise Permanent("InternalError", str(error)) from error
-            self._blobs.put(result, key)
-        _logger.info("packaged", task_id=task_id, bytes=joined.bytes, duration_s=joined.duration_s)
-        return Output(
-            blob_key=key,
-            bytes=joined.bytes,
-            sha256=joined.sha256,
-            duration_s=joined.duration_s,
-            frames=joined.frames,
-        )
+
+def _join(blobs: Blobs, task_id: str, timeline: Timeline) -> Output:
+    # Imported here: the media libraries would slow down every start.
+    from panoreel.transcoder.join import join
+
+    key = output_key(task_id, RESULT_NAME)
+    with blobs.scratch() as result:
+        try:
+            joined = join(timeline, lambda segment: blobs.read(segment.blob_key), result)
+        except PackagingError as error:
+            raise Permanent("InternalError", str(error)) from error
+        blobs.put(result, key)
+    _logger.info("packaged", task_id=task_id, bytes=joined.bytes, duration_s=joined.duration_s)
+    return Output(
+        blob_key=key,
+        bytes=joined.bytes,
+        sha256=joined.sha256,
+        duration_s=joined.duration_s,
+        frames=joined.frames,
+    )
 
 
 def _check_complete(stopped: RecordingStopped, segments: list[Segment], age: timedelta) -> None:

@@ -4,19 +4,18 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
 
+from panoreel.blobs.places import ObjectPlace
 from panoreel.contracts import names
 from panoreel.contracts.task import Task
 from panoreel.uploader.settings import UploaderSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """An object's place in a store, and the `url` under which others find it."""
+class Place(ObjectPlace):
+    """Where a result goes, in which store, and the `url` under which others find it."""
 
     endpoint: str
     region: str
-    bucket: str
-    key: str
     url: str
 
     @property
@@ -41,7 +40,7 @@ def place_of(task: Task, number: int, settings: UploaderSettings) -> Place:
     endpoint = settings.s3_endpoint.rstrip("/").replace("{region}", region)
     domain = task.output.domain or settings.public_domain
     origin = _published(domain, settings) if domain else _origin(endpoint, bucket, settings)
-    return Place(endpoint, region, bucket, key, f"{origin}/{quote(key)}")
+    return Place(bucket, key, endpoint, region, f"{origin}/{quote(key)}")
 
 
 def _published(domain: str, settings: UploaderSettings) -> str:

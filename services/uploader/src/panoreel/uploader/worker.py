@@ -1,15 +1,19 @@
-"""What the uploader does: it ships what was packaged, says so in the log, then removes the local copies."""
+"""What the uploader does: it ships what was packaged, says so in the log, then removes the blobs."""
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import structlog
 
-from panoreel.blobs.errors import BlobNotFound
+from panoreel.blobs import s3
+from panoreel.blobs.errors import BlobNotFound, StorageMissing, StoreError, StoreRefused
 from panoreel.blobs.keys import outputs_prefix, segments_prefix
-from panoreel.blobs.shared import open_shared
+from panoreel.blobs.places import StoreAccess
+from panoreel.blobs.shared import BlobStores, open_shared
 from panoreel.blobs.store import Blobs
 from panoreel.contracts.commands import ReportUploaded
 from panoreel.contracts.envelope import StoredEvent
@@ -19,8 +23,6 @@ from panoreel.eventlog.errors import Permanent, Transient
 from panoreel.eventlog.log import EventLog, open_log
 from panoreel.eventlog.reactions import reacting
 from panoreel.eventlog.topology import UPLOADER
-from panoreel.uploader import s3
-from panoreel.uploader.errors import StoreError, StoreRefused
 from panoreel.uploader.names import Place, place_of
 from panoreel.uploader.settings import UploaderSettings
 
@@ -37,7 +39,7 @@ async def work(settings: UploaderSettings, ready: Callable[[], None]) -> None:
     """
     nats_url = settings.nats_url.get_secret_value()
     async with open_log(nats_url, SERVICE) as log:
-        uploader = Uploader(settings, log, await open_shared(log, settings.blobs_dir))
+        uploader = Uploader(settings, log, await open_shared(log, settings))
         async with reacting(nats_url, SERVICE, UPLOADER, uploader.ship, uploader.give_up):
             ready()
             await asyncio.Event().wait()
@@ -46,10 +48,10 @@ async def work(settings: UploaderSettings, ready: Callable[[], None]) -> None:
 class Uploader:
     """Ships the outputs of one task at a time."""
 
-    def __init__(self, settings: UploaderSettings, log: EventLog, blobs: Blobs) -> None:
+    def __init__(self, settings: UploaderSettings, log: EventLog, stores: BlobStores) -> None:
         self._settings = settings
         self._log = log
-        self._blobs = blobs
+        self._stores = stores
 
     async def ship(self, packaged: StoredEvent) -> None:
         """React to `outputs_packaged`, as often as it is delivered.
@@ -65,7 +67,9 @@ class Uploader:
             task = (await self._log.execute(task.task_id, stored, packaged.cause(SERVICE))).task
         # An upload that failed has no finish time, and its files are kept.
         if task and task.finish_time:
-            await asyncio.to_thread(self._remove_local_copies, task.task_id)
+            blobs = await self._blobs_of(task)
+            for prefix in (outputs_prefix(task.task_id), segments_prefix(task.task_id)):
+                await asyncio.to_thread(blobs.delete_prefix, prefix)
 
     async def give_up(self, packaged: StoredEvent, failure: Failure) -> None:
         """Tell the user what the store said, and where the files are."""
@@ -78,25 +82,48 @@ class Uploader:
 
     async def _store(self, task: Task, number: int) -> Video:
         output = task.outputs[number]
+        blobs = await self._blobs_of(task)
         cancelled = threading.Event()
         try:
             place = place_of(task, number, self._settings)
-            await asyncio.to_thread(self._store_blob, output, place, cancelled)
+            await asyncio.to_thread(self._store_blob, blobs, output, place, cancelled)
         except (StoreRefused, ValueError) as error:
             raise Permanent("InternalError", str(error)) from error
-        except (StoreError, BlobNotFound) as error:
+        except StoreError as error:
             raise Transient(str(error)) from error
         finally:
             cancelled.set()
         return Video(filename=place.filename, bytes=output.bytes, duration_s=output.duration_s, url=place.url)
 
-    def _store_blob(self, output: Output, place: Place, cancelled: threading.Event) -> None:
+    def _store_blob(self, blobs: Blobs, output: Output, place: Place, cancelled: threading.Event) -> None:
         began = time.monotonic()
-        with s3.connected(self._settings, place) as client:
-            s3.store(client, place, self._blobs.get(output.blob_key), output.sha256, cancelled)
+        with _fetched(blobs, output.blob_key) as file, s3.connected(self._access(place)) as client:
+            s3.store(client, place, file, output.sha256, cancelled)
         seconds = round(time.monotonic() - began, 3)
         _logger.info("stored", bucket=place.bucket, key=place.key, bytes=output.bytes, seconds=seconds)
 
-    def _remove_local_copies(self, task_id: str) -> None:
-        self._blobs.delete_prefix(outputs_prefix(task_id))
-        self._blobs.delete_prefix(segments_prefix(task_id))
+    async def _blobs_of(self, task: Task) -> Blobs:
+        try:
+            return await self._stores.of(task.storage_type)
+        except StorageMissing as error:
+            raise Permanent("InternalError", str(error)) from error
+
+    def _access(self, place: Place) -> StoreAccess:
+        return StoreAccess(
+            endpoint=place.endpoint,
+            region=place.region,
+            access_key=self._settings.s3_access_key,
+            secret_key=self._settings.s3_secret_key,
+            addressing_style=self._settings.s3_addressing_style,
+        )
+
+
+@contextmanager
+def _fetched(blobs: Blobs, key: str) -> Iterator[Path]:
+    """The packaged file. Where it rests, unlike where it goes, even a refusal is for the operator to mend."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(blobs.fetch(key))
+        except (OSError, BlobNotFound) as error:
+            raise Transient(str(error)) from error
+        yield file

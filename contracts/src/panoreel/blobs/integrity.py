@@ -5,7 +5,7 @@ from base64 import b64encode
 from hashlib import md5
 from typing import TYPE_CHECKING, Final
 
-from panoreel.uploader.errors import StoreUnavailable
+from panoreel.blobs.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import PutObjectOutputTypeDef, UploadPartOutputTypeDef

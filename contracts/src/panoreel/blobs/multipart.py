@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
-from panoreel.uploader.errors import UploadCancelled
-from panoreel.uploader.integrity import Digest
-from panoreel.uploader.names import Place
+from panoreel.blobs.errors import UploadCancelled
+from panoreel.blobs.integrity import Digest
+from panoreel.blobs.places import ObjectPlace
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,7 +31,7 @@ def part_bytes(size: int) -> int:
 
 
 def upload(
-    client: "S3Client", place: Place, file: Path, metadata: dict[str, str], cancelled: threading.Event
+    client: "S3Client", place: ObjectPlace, file: Path, metadata: dict[str, str], cancelled: threading.Event
 ) -> str:
     """Send the file in parts that the store verifies by their MD5; the ETag of the complete object.
 
@@ -59,7 +59,7 @@ def upload(
 
 
 def _send_parts(
-    client: "S3Client", place: Place, file: Path, upload_id: str, cancelled: threading.Event
+    client: "S3Client", place: ObjectPlace, file: Path, upload_id: str, cancelled: threading.Event
 ) -> "list[CompletedPartTypeDef]":
     size = file.stat().st_size
     length = part_bytes(size)
@@ -85,7 +85,7 @@ def _send_parts(
         return list(pool.map(send, range(1, -(-size // length) + 1)))
 
 
-def _abort_leftovers(client: "S3Client", place: Place) -> None:
+def _abort_leftovers(client: "S3Client", place: ObjectPlace) -> None:
     """Remove what an upload of this key left behind whose process was killed."""
     try:
         pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=place.bucket, Prefix=place.key)
@@ -101,7 +101,7 @@ def _abort_leftovers(client: "S3Client", place: Place) -> None:
         _abort(client, place, found["UploadId"])
 
 
-def _abort(client: "S3Client", place: Place, upload_id: str) -> None:
+def _abort(client: "S3Client", place: ObjectPlace, upload_id: str) -> None:
     try:
         client.abort_multipart_upload(Bucket=place.bucket, Key=place.key, UploadId=upload_id)
     except (ClientError, BotoCoreError) as error:

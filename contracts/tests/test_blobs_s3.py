@@ -3,19 +3,20 @@
 import hashlib
 import os
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
+from pydantic import SecretStr
 
-from panoreel.uploader import multipart, s3
-from panoreel.uploader.errors import StoreRefused, StoreUnavailable, UploadCancelled
-from panoreel.uploader.names import Place
-from panoreel.uploader.settings import UploaderSettings
+from panoreel.blobs import multipart, s3
+from panoreel.blobs.errors import StoreRefused, StoreUnavailable, UploadCancelled
+from panoreel.blobs.places import ObjectPlace, StoreAccess
 from tests.servers.seaweed import Seaweed
 
 if TYPE_CHECKING:
@@ -33,21 +34,13 @@ def a_file(tmp_path: Path, size: int) -> tuple[Path, str]:
     return file, hashlib.sha256(content).hexdigest()
 
 
-def a_place(store: Seaweed, **changes: str) -> Place:
-    key = f"{uuid4().hex}/video.mp4"
-    fields = {
-        "endpoint": store.endpoint,
-        "region": store.region,
-        "bucket": store.bucket,
-        "key": key,
-        "url": "",
-    }
-    return Place(**(fields | changes))
+def a_place(store: Seaweed, key: str | None = None) -> ObjectPlace:
+    return ObjectPlace(store.bucket, key or f"{uuid4().hex}/video.mp4")
 
 
 @pytest.fixture
-def client(settings: UploaderSettings, seaweed: Seaweed) -> Iterator["S3Client"]:
-    with s3.connected(settings, a_place(seaweed)) as connected:
+def client(seaweed: Seaweed) -> Iterator["S3Client"]:
+    with s3.connected(seaweed.access) as connected:
         yield connected
 
 
@@ -58,7 +51,7 @@ def requests_of(client: "S3Client") -> list[str]:
     return made
 
 
-def unfinished_uploads(client: "S3Client", place: Place) -> list[str]:
+def unfinished_uploads(client: "S3Client", place: ObjectPlace) -> list[str]:
     found = client.list_multipart_uploads(Bucket=place.bucket, Prefix=place.key)
     return [upload["UploadId"] for upload in found.get("Uploads", [])]
 
@@ -154,25 +147,22 @@ def test_a_cancelled_upload_leaves_nothing(client: "S3Client", seaweed: Seaweed,
 
 @pytest.mark.parametrize("size", [1000, LARGE])
 @pytest.mark.parametrize(
-    ("changes", "code"),
+    ("changes", "bucket", "code"),
     [
-        ({"s3_access_key": "nobody"}, "InvalidAccessKeyId"),
-        ({"s3_secret_key": "wrong"}, "SignatureDoesNotMatch"),
-        ({"s3_bucket": "no-such-bucket"}, "NoSuchBucket"),
+        ({"access_key": SecretStr("nobody")}, "panoreel", "InvalidAccessKeyId"),
+        ({"secret_key": SecretStr("wrong")}, "panoreel", "SignatureDoesNotMatch"),
+        ({}, "no-such-bucket", "NoSuchBucket"),
     ],
 )
 def test_refusals_are_final_and_named(
-    settings: UploaderSettings,
-    seaweed: Seaweed,
-    tmp_path: Path,
-    size: int,
-    changes: dict[str, str],
-    code: str,
+    seaweed: Seaweed, tmp_path: Path, size: int, changes: dict[str, Any], bucket: str, code: str
 ) -> None:
-    wrong = UploaderSettings(**(settings.model_dump() | changes))
-    place = a_place(seaweed, bucket=wrong.s3_bucket)
+    place = replace(a_place(seaweed), bucket=bucket)
     file, sha256 = a_file(tmp_path, size)
-    with s3.connected(wrong, place) as client, pytest.raises(StoreRefused, match=f"^{code}: .+"):
+    with (
+        s3.connected(replace(seaweed.access, **changes)) as client,
+        pytest.raises(StoreRefused, match=f"^{code}: .+"),
+    ):
         s3.store(client, place, file, sha256, threading.Event())
 
 
@@ -197,33 +187,31 @@ class _SeenEnough(Exception):
     """The request was seen; it needs no answer."""
 
 
-@pytest.mark.parametrize("operation", ["PutObject", "UploadPart"])
-def test_requests_are_such_that_cos_takes_them(settings: UploaderSettings, operation: str) -> None:
-    """Over https: only there would boto3 use `aws-chunked`."""
-    cos = UploaderSettings(
-        **(
-            settings.model_dump()
-            | {"s3_endpoint": "https://cos.ap-shanghai.myqcloud.com", "s3_addressing_style": "virtual"}
-        )
-    )
-    place = Place(cos.s3_endpoint, "ap-shanghai", "rec-125", "a/b.mp4", "")
+def sent_to_cos(operation: str, **fields: Any) -> AWSPreparedRequest:
+    """The request as it would be sent, over https: only there would boto3 use `aws-chunked`."""
+    key = SecretStr("key")
+    endpoint = "https://cos.ap-shanghai.myqcloud.com"
+    cos = StoreAccess(endpoint=endpoint, region="ap-shanghai", access_key=key, secret_key=key)
     seen: list[AWSPreparedRequest] = []
 
     def see(request: AWSPreparedRequest, **_: Any) -> None:
         seen.append(request)
         raise _SeenEnough
 
-    with s3.connected(cos, place) as client:
+    with s3.connected(cos) as client:
         client.meta.events.register("before-send.s3", see)
-        fields: dict[str, Any] = {"Bucket": place.bucket, "Key": place.key, "Body": b"x", "ContentMD5": "nd"}
-        send = {
-            "PutObject": client.put_object,
-            "UploadPart": partial(client.upload_part, UploadId="u", PartNumber=1),
-        }
         with pytest.raises(_SeenEnough):
-            send[operation](**fields)
+            getattr(client, operation)(Bucket="rec-125", **fields)
     [request] = seen
-    assert str(request.url).startswith("https://rec-125.cos.ap-shanghai.myqcloud.com/a/b.mp4")
+    assert str(request.url).startswith("https://rec-125.cos.ap-shanghai.myqcloud.com/")
+    return request
+
+
+@pytest.mark.parametrize(
+    ("operation", "fields"), [("put_object", {}), ("upload_part", {"UploadId": "u", "PartNumber": 1})]
+)
+def test_requests_are_such_that_cos_takes_them(operation: str, fields: dict[str, Any]) -> None:
+    request = sent_to_cos(operation, Key="a/b.mp4", Body=b"x", ContentMD5="nd", **fields)
     names = {name.lower() for name in request.headers}
     assert request.headers["Content-Length"] == "1"
     assert "content-md5" in names
@@ -235,6 +223,13 @@ def test_requests_are_such_that_cos_takes_them(settings: UploaderSettings, opera
         "x-amz-sdk-checksum-algorithm",
     }
     assert not [name for name in names if name.startswith("x-amz-checksum")]
+
+
+def test_a_removal_carries_the_md5_that_cos_insists_on() -> None:
+    request = sent_to_cos("delete_objects", Delete={"Objects": [{"Key": "a/b.mp4"}]})
+    assert isinstance(request.body, bytes)
+    assert request.headers["Content-MD5"] == b64encode(hashlib.md5(request.body).digest())
+    assert b"content-md5" in request.headers["Authorization"]
 
 
 @pytest.mark.parametrize(
