@@ -2,40 +2,29 @@
 
 import os
 import pwd
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-import av
 import numpy as np
-import psutil
 import pytest
-from numpy.typing import NDArray
 
-from panoreel.contracts.media import EncoderParameters
 from panoreel.recorder.leftovers import sweep
 from panoreel.recorder.protocol import (
     Failed,
     LimitReached,
-    RecordingOrder,
-    Report,
     SegmentSealed,
     Started,
     Stop,
     Stopped,
-    report_adapter,
 )
 from panoreel.recorder.segments import sealed
+from tests.servers.child import SERVICE_USER, pictures, recording
 from tests.servers.leftovers import dead_sockets, orphaned_memory, still_alive
 from tests.servers.nats import free_ports
 
-SERVICE_USER = "panoreel"
 PAGE = """<!doctype html><meta charset="utf-8"><style>
   html { height: 100%; background: #00f } body { margin: 0 }
   i { position: fixed; width: 50%; height: 50%; background: #f00; left: 0; top: 0 }
@@ -43,40 +32,6 @@ PAGE = """<!doctype html><meta charset="utf-8"><style>
   let n = 0; (function f() { document.title = n++; document.body.style.color = n % 2 ? 'red' : 'blue';
   requestAnimationFrame(f) })()
 </script>"""
-
-
-class Child:
-    """A running child and where it works."""
-
-    def __init__(self, order: RecordingOrder) -> None:
-        self.order = order
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "panoreel.recorder.child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        self.write(order.model_dump_json())
-
-    def write(self, line: str) -> None:
-        assert self.process.stdin
-        self.process.stdin.write(line.encode() + b"\n")
-        self.process.stdin.flush()
-
-    def report(self) -> Report:
-        assert self.process.stdout
-        return report_adapter.validate_json(self.process.stdout.readline())
-
-    def await_start(self) -> None:
-        assert isinstance(self.report(), Started)
-
-    def reports(self) -> list[Report]:
-        """Everything until the child ends by itself."""
-        assert self.process.stdout
-        found = [report_adapter.validate_json(line) for line in self.process.stdout]
-        self.process.wait(10)
-        return found
-
-    def programs(self) -> list[psutil.Process]:
-        """What the child has started and what that has started."""
-        return psutil.Process(self.process.pid).children(recursive=True)
 
 
 @pytest.fixture
@@ -97,43 +52,6 @@ def page(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_address[1]}/"
         server.shutdown()
         thread.join()
-
-
-@contextmanager
-def recording(url: str, seconds: float, width: int = 640, height: int = 360) -> Iterator[Child]:
-    """A child at work; whatever it leaves is swept up as the service does."""
-    user = SERVICE_USER if os.geteuid() == 0 else None
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
-        base = Path(directory)
-        base.chmod(0o711)
-        spool, run = base / "spool", base / "run"
-        spool.mkdir()
-        run.mkdir()
-        order = RecordingOrder(
-            task_id="task",
-            epoch=1,
-            record_url=url,
-            encoder=EncoderParameters(width=width, height=height),
-            remaining_s=seconds,
-            spool=spool,
-            run=run,
-            user=user,
-        )
-        child = Child(order)
-        try:
-            yield child
-        finally:
-            child.process.kill()
-            child.process.wait()
-            for pipe in (child.process.stdin, child.process.stdout):
-                assert pipe
-                pipe.close()
-            sweep(run)
-
-
-def pictures(path: Path) -> list[NDArray[np.uint8]]:
-    with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="rgb24").astype(np.uint8) for frame in container.decode(video=0)]
 
 
 def leftovers() -> set[str]:
@@ -187,7 +105,7 @@ def test_the_browser_is_sandboxed_and_nobody_is_root(page: str) -> None:
             for kind in ("pid", "net"):
                 theirs = Path(f"/proc/{renderer.pid}/ns/{kind}").readlink()
                 assert theirs != Path(f"/proc/self/ns/{kind}").readlink()
-        child.write(Stop().model_dump_json())
+        child.tell(Stop())
         assert isinstance(child.reports()[-1], Stopped)
 
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -102,8 +103,8 @@ def number(frame: av.VideoFrame) -> int:
     return sum(1 << bit for bit, value in enumerate(luma) if value > 125)
 
 
-def sine(samples: int, frequency: float = 440) -> NDArray[np.int16]:
-    wave = 16_000 * np.sin(np.arange(samples) * 2 * np.pi * frequency / 48_000)
+def sine(samples: int, frequency: float = 440, phase: float = 0) -> NDArray[np.int16]:
+    wave = 16_000 * np.sin(np.arange(samples) * 2 * np.pi * frequency / 48_000 + phase)
     return np.repeat(wave.astype(np.int16)[:, np.newaxis], 2, axis=1)
 
 
@@ -311,6 +312,68 @@ def test_sound_from_before_the_first_picture_and_repeated_sound_is_dropped(
     assert np.abs(sound[steady] - wave[: len(sound), 0][steady] / 32_768).max() < 0.025
 
 
+@pytest.mark.parametrize(("frequency", "phase"), [(100, 2.9), (440, 3.2), (3_000, 2)])
+def test_a_cut_is_sealed_at_once_and_followed_without_a_gap_or_click(
+    epoch: Callable[..., Epoch], frequency: float, phase: float
+) -> None:
+    """As many frames as there were before, and not one sample more, even where a tone meets itself out of
+    phase: no step is larger than one and a half of its own."""
+    run = epoch()
+    meeting = 100 * AUDIO_FRAME_SAMPLES
+    for index in range(64):
+        run.encoder.video(numbered(index), 3_000 * index)
+    run.encoder.audio(sine(meeting, frequency), 0)
+    run.encoder.cut(meeting * 15 // 8)
+    run.await_reports(2)
+    run.encoder.audio(sine(meeting, frequency, phase), meeting)
+    for index in range(64):
+        run.encoder.video(numbered(64 + index), meeting * 15 // 8 + 3_000 * index)
+    run.encoder.close(2 * meeting * 15 // 8)
+
+    media = [media for _, media in run.reported]
+    assert [one.frames for one in media] == [60, 4, 60, 4]
+    assert [one.end_pts for one in media[1::2]] == [meeting * 15 // 8, 2 * meeting * 15 // 8]
+    for path, one in run.reported:
+        check_file(path, one)
+    contents = [path.read_bytes() for path, _ in run.reported]
+    assert len({content[: content.index(b"moof") - 4] for content in contents}) == 1, "one header for all"
+    pictures = run.pictures()
+    assert [number(frame) for frame in pictures] == list(range(128))
+    assert [frame.pts for frame in pictures[63:65]] == [63 * 3_000, meeting * 15 // 8]
+    sound, amplitude = run.sound(), 16_000 / 32_768
+    assert len(sound) == 2 * meeting
+    around = sound[meeting - 4_096 : meeting + 4_096]
+    assert np.abs(np.diff(around)).max() < 1.5 * 2 * amplitude * np.sin(np.pi * frequency / 48_000)
+    assert np.abs(around).max() < 1.5 * amplitude
+    assert np.abs(around[:2_048]).max() > 0.9 * amplitude
+    assert np.abs(around[-1_024:]).max() > 0.9 * amplitude
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["sound comes late", "sound comes first"])
+@pytest.mark.parametrize("heard", [0, 1, 2, 3], ids="heard in {} runs".format)
+def test_runs_of_a_single_audio_frame(epoch: Callable[..., Epoch], heard: int, early: bool) -> None:
+    """Every run has its segment, in whatever order pictures, cuts and sound come, and if none comes."""
+    run = epoch()
+    speak: list[Callable[[], None]] = []
+    for index in range(4):
+        first = index * AUDIO_FRAME_SAMPLES
+        wave = sine(AUDIO_FRAME_SAMPLES)
+        run.encoder.video(numbered(index), first * 15 // 8)
+        if index < heard and early:
+            run.encoder.audio(wave, first)
+        run.encoder.cut((index + 1) * 1_920)
+        if index < heard and not early:
+            speak.append(partial(run.encoder.audio, wave, first))
+    for say in speak:
+        say()
+    run.encoder.close(4 * 1_920)
+    assert [(media.index, media.frames) for _, media in run.reported] == [(index, 1) for index in range(4)]
+    for path, media in run.reported:
+        check_file(path, media)
+    assert [number(frame) for frame in run.pictures()] == [0, 1, 2, 3]
+    assert len(run.sound()) == 4 * AUDIO_FRAME_SAMPLES
+
+
 def test_what_is_not_allowed_is_refused(epoch: Callable[..., Epoch]) -> None:
     run = epoch()
     with pytest.raises(ValueError, match="timestamp"):
@@ -320,6 +383,9 @@ def test_what_is_not_allowed_is_refused(epoch: Callable[..., Epoch]) -> None:
     run.encoder.video(numbered(0), 0)
     with pytest.raises(ValueError, match="timestamp"):
         run.encoder.video(numbered(1), 0)
+    run.encoder.cut(1_920)
+    with pytest.raises(ValueError, match="timestamp"):
+        run.encoder.video(numbered(1), 3_000)
     run.encoder.close(SECOND)
     assert [media.frames for _, media in run.reported] == [1]
 

@@ -6,11 +6,14 @@ import asyncio
 import logging
 import os
 import shlex
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from panoreel.recorder.errors import PageCrashed, ProgramFailed
+from panoreel.contracts.browser import BrowserSettings
+from panoreel.recorder.errors import CaptureError, PageCrashed, ProgramFailed, SettingRefused
 from panoreel.recorder.privileges import ProgramUser, environment
+from panoreel.recorder.proxy import Proxy, network_options
 
 if TYPE_CHECKING:
     from playwright.async_api import Page, Playwright
@@ -24,35 +27,60 @@ log = logging.getLogger(__name__)
 CHROMIUM: Final = (Path("/usr/lib/chromium/chromium"), Path("/usr/bin/chromium"))
 ROOMY_SHARED_MEMORY: Final = 512 * 1024 * 1024
 CLOSE_TIMEOUT_S: Final = 3.0
-HOUR_MS: Final = 3_600_000
+WEEKS_MS: Final = 21 * 86_400_000
+"""Longer than any recording, and just about the longest that a timer in JavaScript can be."""
 
 OPTIONS: Final = (
     "--kiosk",  # neither toolbar nor frame
     "--window-position=0,0",
     "--hide-scrollbars",
-    "--force-device-scale-factor=1",
     "--autoplay-policy=no-user-gesture-required",
     "--deny-permission-prompts",
     "--block-new-web-contents",
     "--test-type",  # no bar that warns of unusual options
     "--disable-quic",
+    # A page can neither ask which screen, file or device to give away, nor for a payment.
+    "--disable-blink-features=GetDisplayMedia,FileSystemAccessLocal,PaymentRequest,WebUSB,WebBluetooth,WebHID,Serial",
     # There is no GPU. This draws pages by the CPU alone; WebGL goes through SwiftShader.
     "--disable-gpu",
 )
 
-QUIET: Final = "window.print = window.close = () => {}"
-"""What would put a dialog over the page, or end it, does nothing."""
+QUIET: Final = """(() => {
+    window.alert = window.print = window.close = () => {};
+    window.confirm = () => false;
+    window.prompt = () => null;
+    delete window.PaymentRequest;
+    Element.prototype.requestPointerLock = async () => {};
+    const leaving = BeforeUnloadEvent.prototype;
+    leaving.preventDefault = () => {};
+    Object.defineProperty(leaving, 'returnValue', {get: () => '', set: () => {}});
+    addEventListener('beforeunload', () => {
+        const own = window.onbeforeunload;
+        if (own) window.onbeforeunload = event => { own.call(window, event); };
+    });
+})()"""
+"""What would put a dialog or a hint over the page, or end it, does nothing."""
+
+NOWHERE: Final = "/nonexistent"
+"""Chromium's PATH. What it would find there opens links to mail and telephone, in another browser."""
+
+OTHER_PROGRAM: Final = "mailto:nobody@localhost"
+"""A link that leads out of the browser. Chromium follows no second one without a click, nor asks whether to,
+so this one, which leads nowhere, is the last."""
 
 
 class Browser:
     """One Chromium with one page, which fills a window at the top left of the display."""
 
-    def __init__(self, user: ProgramUser, run: Path, home: Path) -> None:
+    def __init__(self, user: ProgramUser, run: Path, home: Path, proxy: Proxy, webrtc_udp: bool) -> None:
         self._user = user
+        self._proxy = proxy
+        self._webrtc_udp = webrtc_udp
         self._run = run
         self._home = home
         self._playwright: Playwright | None = None
         self._page: Page | None = None
+        self._gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._closing: set[asyncio.Future[None]] = set()
 
     async def start(self) -> None:
@@ -65,11 +93,15 @@ class Browser:
         self._playwright = await async_playwright().start()
 
     async def open_window(
-        self, display: Display, sound: SoundServer, width: int, height: int, user_agent: str | None
+        self,
+        display: Display,
+        sound: SoundServer,
+        size: tuple[int, int],
+        settings: BrowserSettings,
     ) -> Page:
-        """Start Chromium with a blank page in a window of `width` by `height` pixels.
+        """Start Chromium with a blank page in a window of `size`, width and height in device pixels.
 
-        Raises `ProgramFailed` when it does not start.
+        Raises `ProgramFailed` when it does not start, `SettingRefused` when it refuses one of `settings`.
         """
         from playwright.async_api import Error
 
@@ -84,34 +116,48 @@ class Browser:
                 chromium_sandbox=True,
                 no_viewport=True,
                 accept_downloads=False,
-                user_agent=user_agent,
-                env={**environment(self._home), **display.env, **sound.env},
-                args=[*OPTIONS, f"--window-size={width},{height}"],
+                user_agent=settings.user_agent,
+                locale=settings.locale,
+                timezone_id=settings.timezone,
+                color_scheme=settings.color_scheme,
+                ignore_https_errors=settings.ignore_certificate_errors,
+                env={**environment(self._home), **display.env, **sound.env, "PATH": NOWHERE},
+                args=[
+                    *OPTIONS,
+                    *network_options(self._proxy.port, self._webrtc_udp),
+                    f"--window-size={size[0]},{size[1]}",
+                    f"--force-device-scale-factor={settings.device_scale_factor:g}",
+                ],
                 ignore_default_args=_unwanted_options(),
                 handle_sigint=False,
                 handle_sigterm=False,
                 handle_sighup=False,
             )
         except Error as error:
-            raise ProgramFailed(f"the browser did not start: {error.message.splitlines()[0]}") from error
-        await asyncio.to_thread(fit_window, display.env, width, height)
+            raise _launch_failure(error.message) from error
+        await asyncio.to_thread(fit_window, display.env, *size)
         await context.add_init_script(QUIET)
         context.on("page", self._close_popup)
         self._page = context.pages[0]
+        self._page.on("crash", lambda _: self._end("the page crashed"))
+        self._page.on("close", lambda _: self._end("the browser ended"))
+        self._page.on("filechooser", lambda _: None)  # the dialog goes to whoever listens, not to the screen
+        with suppress(Error):
+            await self._page.goto(OTHER_PROGRAM)
         return self._page
 
     async def ended(self) -> None:
         """Wait for page, browser or driver to crash or end by itself; raises `PageCrashed` then."""
-        from playwright.async_api import Error
-
         assert self._page is not None
+        # No event tells that the driver died, but then a call that is under way fails. This one runs in the
+        # driver: whatever runs in the page can be broken by the page.
+        calling: asyncio.Future[Any] = asyncio.ensure_future(self._page.wait_for_timeout(WEEKS_MS))
         try:
-            # No event tells that the driver died, but then a call that is under way fails.
-            await self._page.wait_for_function("() => false", polling=HOUR_MS, timeout=0)
-        except Error as error:
-            raise PageCrashed(
-                "the page crashed" if "crash" in error.message else "the browser ended"
-            ) from None
+            await asyncio.wait([calling, self._gone], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            calling.cancel()
+            await asyncio.gather(calling, return_exceptions=True)
+        raise PageCrashed(self._gone.result() if self._gone.done() else "the browser ended")
 
     async def stop(self) -> None:
         """End browser and driver, however far their start has come."""
@@ -121,6 +167,10 @@ class Browser:
             await asyncio.wait_for(self._playwright.stop(), CLOSE_TIMEOUT_S)
         except TimeoutError:
             log.warning("the browser's driver did not end in time")
+
+    def _end(self, how: str) -> None:
+        if not self._gone.done():
+            self._gone.set_result(how)
 
     def _close_popup(self, page: Page) -> None:
         closing = asyncio.ensure_future(page.close())
@@ -139,8 +189,16 @@ class Browser:
         return launcher
 
 
+def _launch_failure(message: str) -> CaptureError:
+    for field, sign in (("Timezone", "Invalid timezone"), ("Locale", "Invalid locale")):
+        if sign in message:
+            return SettingRefused(f"the browser does not know this Browser.{field}; use another one")
+    return ProgramFailed(f"the browser did not start: {message.splitlines()[0]}")
+
+
 def _unwanted_options() -> list[str]:
-    """Those of Playwright's own that spoil a recording: a bar on automation, shared memory on the disk."""
+    """Those of Playwright's own that spoil a recording: a bar on automation, popups, memory on the disk."""
     status = os.statvfs("/dev/shm")
     roomy = status.f_bavail * status.f_frsize >= ROOMY_SHARED_MEMORY  # in a container it often is not
-    return ["--enable-automation", *(["--disable-dev-shm-usage"] if roomy else [])]
+    unwanted = ["--enable-automation", "--disable-popup-blocking"]
+    return [*unwanted, *(["--disable-dev-shm-usage"] if roomy else [])]

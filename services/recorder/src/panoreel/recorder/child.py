@@ -19,9 +19,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from panoreel.recorder.controls import Controls
 from panoreel.recorder.errors import CaptureError
-from panoreel.recorder.protocol import Failed, RecordingOrder, Report, Stop
-from panoreel.recorder.recording import record
+from panoreel.recorder.protocol import Failed, RecordingOrder, Report, command_adapter
+from panoreel.recorder.recording import Recording
 
 log = logging.getLogger(__name__)
 
@@ -64,18 +65,18 @@ class Reporter:
 
 async def _serve(reporter: Reporter) -> int:
     loop = asyncio.get_running_loop()
-    stop: asyncio.Future[float] = loop.create_future()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _set, stop)
     lines = asyncio.StreamReader(limit=LINE_LIMIT)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin.buffer)
     order = RecordingOrder.model_validate_json(await lines.readline())
-    listening = asyncio.create_task(_listen(lines, stop))
+    controls = Controls(order, reporter.tell)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, controls.end)
+    listening = asyncio.create_task(_listen(lines, controls))
     try:
-        await record(order, stop, reporter.tell)
+        await Recording(order, controls, reporter.tell).run()
     except CaptureError as error:
         log.info("failed: %s", error)
-        reporter.tell(Failed(code="InternalErr", message=str(error), permanent=error.permanent))
+        reporter.tell(Failed(code=error.code, message=str(error), permanent=error.permanent))
         return 1
     except Exception as error:  # noqa: BLE001  whatever it is, its text may hold the RecordURL's secrets
         log.critical("%s in %s", type(error).__name__, traceback.extract_tb(error.__traceback__))
@@ -87,11 +88,10 @@ async def _serve(reporter: Reporter) -> int:
     return 0
 
 
-async def _listen(lines: asyncio.StreamReader, stop: asyncio.Future[float]) -> None:
+async def _listen(lines: asyncio.StreamReader, controls: Controls) -> None:
     async for line in lines:
-        Stop.model_validate_json(line)
-        _set(stop)
-    if not stop.done():
+        controls.obey(command_adapter.validate_json(line))
+    if not controls.stop.done():
         log.error("the recorder service has gone")
         os._exit(1)
 
@@ -107,11 +107,6 @@ def _end_orphans() -> None:
                 for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
                     os.kill(int(pid), signal.SIGKILL)
             time.sleep(0.01)
-
-
-def _set(stop: asyncio.Future[float]) -> None:
-    if not stop.done():
-        stop.set_result(time.monotonic())
 
 
 if __name__ == "__main__":

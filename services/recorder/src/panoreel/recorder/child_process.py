@@ -9,7 +9,7 @@ from typing import Final, Self
 import structlog
 from pydantic import ValidationError
 
-from panoreel.recorder.protocol import RecordingOrder, Report, Stop, report_adapter
+from panoreel.recorder.protocol import Command, RecordingOrder, Report, report_adapter
 
 _LINE_LIMIT: Final = 1 << 20
 
@@ -50,9 +50,9 @@ class ChildProcess:
             except ValidationError:
                 _logger.exception("unintelligible report from a child")
 
-    def stop(self) -> None:
-        """Ask the child to seal what is open and to end."""
-        self._write(Stop().model_dump_json())
+    def tell(self, command: Command) -> None:
+        """Ask the child for something; it answers by a report, or by its end."""
+        self._write(command.model_dump_json())
 
     async def exited(self) -> int:
         """Wait for the end; the exit code, negative for a signal."""

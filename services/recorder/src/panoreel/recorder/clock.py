@@ -1,16 +1,18 @@
-"""One time line for pictures and sound: CLOCK_MONOTONIC, from the first picture on.
+"""One time line for pictures and sound: CLOCK_MONOTONIC, from the first picture on, without the pauses.
 
 Samples are counted, pictures are stamped. Whatever the counter and the clock disagree about is mended in the
 sound, so that the count of samples is the length of the recording.
 """
 
+import math
 from collections import deque
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from panoreel.contracts.media import AUDIO_SAMPLE_RATE
+from panoreel.contracts.media import AUDIO_FRAME_SAMPLES, AUDIO_SAMPLE_RATE, VIDEO_TIMESCALE
 
 HOLE_S: Final = 0.08
 """Stamps that are this far off twice running are no jitter: sound was lost, and silence stands for it."""
@@ -50,45 +52,100 @@ class SteadyClock:
         return played_at
 
 
+@dataclass
+class Take:
+    """What is recorded from the monotonic time `start` of its first picture until the next pause.
+
+    It lies in the recording from `first_sample` on, until `end_sample` once a pause has been asked for: both
+    multiples of an audio frame, where sound can be cut.
+    """
+
+    start: float
+    first_sample: int = 0
+    end_sample: int | None = None
+
+    @property
+    def end(self) -> float:
+        """The monotonic time of the end, infinite while it is open."""
+        if self.end_sample is None:
+            return math.inf
+        return self.start + (self.end_sample - self.first_sample) / AUDIO_SAMPLE_RATE
+
+    def sample_at(self, moment: float) -> int:
+        """The recording's sample that is played at this monotonic time, which is not after the end."""
+        sample = round(self.first_sample + (moment - self.start) * AUDIO_SAMPLE_RATE)
+        return max(self.first_sample, sample if self.end_sample is None else min(sample, self.end_sample))
+
+    def pts_at(self, moment: float) -> int:
+        """The timestamp of a picture that is shown at this monotonic time."""
+        first_pts = pts_of(self.first_sample)
+        return first_pts + max(0, round((moment - self.start) * VIDEO_TIMESCALE))
+
+    def moment_of(self, pts: int) -> float:
+        """The monotonic time of a picture's timestamp."""
+        return self.start + (pts - pts_of(self.first_sample)) / VIDEO_TIMESCALE
+
+    def end_after(self, moment: float, *, sample: int, pts: int) -> None:
+        """End where the sound can be cut: at `moment` or less than 22 ms later, or where it is too late for
+        that, after what has been recorded already, sound before `sample` and pictures up to `pts`."""
+        pts_end = (pts + 1) * AUDIO_SAMPLE_RATE / VIDEO_TIMESCALE
+        end = max(self.first_sample + (moment - self.start) * AUDIO_SAMPLE_RATE, sample, pts_end)
+        self.end_sample = math.ceil(end / AUDIO_FRAME_SAMPLES) * AUDIO_FRAME_SAMPLES
+
+
+def pts_of(sample: int) -> int:
+    """The video timestamp of a sample; exact for a multiple of the audio frame."""
+    return round(sample * VIDEO_TIMESCALE / AUDIO_SAMPLE_RATE)
+
+
 class SoundTimeline:
     """Makes captured blocks one unbroken run of samples that begins at the recording's first picture.
 
-    Sound from before is cut off there to the sample, a hole is filled with silence, and drift is mended by
-    playing a block slightly faster or slower.
+    Each take begins and ends to the sample, and the next follows on directly; sound from in between is cut
+    off. A hole is filled with silence, and drift is mended by playing a block slightly faster or slower.
     """
 
     def __init__(self) -> None:
         self.position = 0
         self._clock = SteadyClock()
-        self._start: float | None = None
-        self._early: deque[tuple[NDArray[np.int16], float]] = deque(maxlen=EARLY_BLOCKS)
+        self._takes: deque[Take] = deque()
+        self._waiting: deque[tuple[NDArray[np.int16], float]] = deque(maxlen=EARLY_BLOCKS)
 
-    def begin(self, start: float) -> None:
-        """The recording's first picture was shown at this monotonic time; may be called from any thread."""
-        self._start = start
+    def begin(self, take: Take) -> None:
+        """`take` follows the one before, which has ended."""
+        self._takes.append(take)
 
     def add(self, samples: NDArray[np.int16], stamp: float) -> NDArray[np.int16]:
         """Take a block (n, 2) whose first sample was played at `stamp`; returns what follows on.
 
         `position` is then the number of samples returned so far.
         """
-        self._early.append((samples, self._clock.time_of(len(samples), stamp)))
-        if self._start is None:
-            return samples[:0]
-        placed = [self._place(block, played_at, self._start) for block, played_at in self._early]
-        self._early.clear()
+        self._waiting.append((samples, self._clock.time_of(len(samples), stamp)))
+        placed = [samples[:0]]
+        while self._waiting and self._takes:
+            take = self._takes[0]
+            if take.end_sample == self.position:
+                self._takes.popleft()
+            else:
+                block, played_at = self._waiting.popleft()
+                placed.append(self._place(block, played_at, take))
         return np.concatenate(placed)
 
-    def _place(self, samples: NDArray[np.int16], played_at: float, start: float) -> NDArray[np.int16]:
-        missing_s = played_at - start - self.position / AUDIO_SAMPLE_RATE
+    def _place(self, samples: NDArray[np.int16], played_at: float, take: Take) -> NDArray[np.int16]:
+        """What of the block belongs to the take; what comes after its end waits for the next."""
+        ended_at = played_at + len(samples) / AUDIO_SAMPLE_RATE
+        missing_s = played_at - take.start - (self.position - take.first_sample) / AUDIO_SAMPLE_RATE
         missing = round(missing_s * AUDIO_SAMPLE_RATE)
-        if self.position == 0 and missing < 0:
+        if self.position == take.first_sample and missing < 0:
             samples = samples[-missing:]
         elif missing_s > HOLE_S / 2:
             samples = np.concatenate((np.zeros((missing, samples.shape[1]), np.int16), samples))
         elif abs(missing_s) > TOLERANCE_S:
             most = max(1, round(len(samples) * LONGEST_STRETCH))
             samples = _stretch(samples, len(samples) + max(-most, min(most, missing)))
+        if take.end_sample is not None and self.position + len(samples) > take.end_sample:
+            samples, rest = np.split(samples, [take.end_sample - self.position])
+            self._waiting.appendleft((rest, ended_at - len(rest) / AUDIO_SAMPLE_RATE))
         self.position += len(samples)
         return samples
 

@@ -18,6 +18,7 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ from panoreel.contracts.media import (
     SegmentMedia,
 )
 from panoreel.recorder import h264
+from panoreel.recorder.aac import SoundEncoder
 from panoreel.recorder.segments import seal
 
 SEGMENT_S: Final = 2
@@ -37,13 +39,6 @@ SEGMENT_S: Final = 2
 
 AUDIO_WAIT_S: Final = 1
 """Sound that is this far behind the pictures is taken to be missing, and silence stands for it."""
-
-_FADE_IN: Final = (0.5 - 0.5 * np.cos(np.linspace(0, np.pi, 2 * AUDIO_FRAME_SAMPLES))).astype(np.float32)
-"""The gain of an epoch's first 43 ms. The decoder fades from the epoch before into this one within 21 ms,
-which can be heard as a click where low tones meet with opposite phase, unless this one begins softly."""
-
-_FADE_OUT: Final = np.linspace(1, 0, 240)[:, np.newaxis]
-"""The gain that leads from the last sample before silence to 0, in 5 ms: a step would be a click."""
 
 _FRAGMENTED: Final = {
     # One fragment a file, `tfdt` counting on from segment to segment as if earlier fragments preceded it.
@@ -61,6 +56,7 @@ class _Draft:
 
     index: int
     first_pts: int
+    wall_time: datetime
     end_pts: int = 0
     video: list[Packet[VideoStream]] = field(default_factory=list)
 
@@ -74,10 +70,10 @@ class _Draft:
 
 
 class SegmentEncoder:
-    """Encodes one epoch and seals it in segments of 2 to 4 s.
+    """Encodes one epoch and seals it in segments of 2 to 4 s; one that ends at a cut may be shorter.
 
-    `video` is called from one thread and `audio` from another; both may block for as long as storing a
-    segment takes. What goes wrong while sealing is raised by a later call of either, or by `close`.
+    `video` and `cut` are called from one thread and `audio` from another; all may block for as long as
+    storing a segment takes. What goes wrong while sealing is raised by a later call, or by `close`.
     """
 
     def __init__(
@@ -93,25 +89,25 @@ class SegmentEncoder:
     ) -> None:
         """`partial` and `spool` exist, on one file system; `spool` is this epoch's alone.
 
-        `wall_clock` gives the UTC time of a video timestamp; `on_sealed` is called from a thread of the
-        encoder's own, segment by segment in order. `preset` is x264's and may differ between epochs.
+        `wall_clock` gives the UTC time of the timestamp of the picture at hand, from within `video`;
+        `on_sealed` is called from a thread of the encoder's own, segment by segment in order. `preset` is
+        x264's and may differ between epochs.
         """
         self._epoch, self._partial, self._spool = epoch, partial, spool
         self._wall_clock, self._on_sealed = wall_clock, on_sealed
+        self._parameters, self._preset = parameters, preset
         self._converter = h264.PictureConverter(parameters)
         self._template = av.open(io.BytesIO(), "w", format="mp4", container_options=_FRAGMENTED)
-        self._video, self._audio = self._add_encoders(parameters, preset)
+        self._video = self._template.add_stream("libx264", rate=parameters.fps)
+        self._pictures = self._configured(self._video.codec_context)
         self._template.start_encoding()
 
         self._lock = Lock()
-        self._last_pts = -1
+        self._sound = SoundEncoder(parameters.audio_bitrate)
+        self._first_pts, self._last_pts = 0, -1
+        self._next_index = 0
         self._open: _Draft | None = None
         self._closed: deque[_Draft] = deque()
-        self._samples = np.empty((0, 2), np.int16)
-        self._last_sample = np.zeros(2, np.int16)
-        self._next_sample = 0
-        self._audio_packets: deque[Packet[AudioStream]] = deque()
-        self._audio_end = 0
         self._sealer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sealer")
         self._sealing: Future[None] | None = None
 
@@ -119,20 +115,24 @@ class SegmentEncoder:
         """Encode a BGRA picture of shape (height, width, 4), rows contiguous; it is not kept.
 
         `pts` is in 90 kHz ticks from the epoch's first picture, which is 0, and strictly increasing, with
-        a picture at least every second. Raises `ValueError` when either rule or the shape is broken.
+        a picture at least every second; the first one after a cut has the cut's. Raises `ValueError` when
+        one of these rules or the shape is broken.
         """
-        if pts <= self._last_pts or (self._open is None and pts != 0):
+        if pts <= self._last_pts or (self._open is None and pts != self._first_pts):
             raise ValueError(f"timestamp {pts} after {self._last_pts}")
         frame = self._converter.convert(picture)
         opens = self._open is None or pts - self._open.first_pts >= SEGMENT_S * VIDEO_TIMESCALE
         frame.pts, frame.time_base = pts, Fraction(1, VIDEO_TIMESCALE)
         frame.pict_type = PictureType.I if opens else PictureType.NONE
-        self._take_video(self._video.codec_context.encode(frame), pts)
+        self._take_video(self._pictures.encode(frame), pts)
         self._last_pts = pts
         with self._lock:
             if opens:
-                self._cut(pts)
-            self._silence_until((pts - AUDIO_WAIT_S * VIDEO_TIMESCALE) * AUDIO_SAMPLE_RATE // VIDEO_TIMESCALE)
+                self._end_segment(pts)
+                self._open = _Draft(self._next_index, pts, self._wall_clock(pts))
+                self._next_index += 1
+            silent_until = (pts - AUDIO_WAIT_S * VIDEO_TIMESCALE) * AUDIO_SAMPLE_RATE // VIDEO_TIMESCALE
+            self._sound.silence_until(silent_until)
             self._seal_complete()
 
     def audio(self, samples: NDArray[np.int16], first_sample: int) -> None:
@@ -142,39 +142,47 @@ class SegmentEncoder:
         before it: what comes before 0 or a second time is dropped, and silence stands for what is missing.
         """
         with self._lock:
-            self._silence_until(first_sample)
-            self._encode_audio(samples[max(0, self._next_sample - first_sample) :])
+            self._sound.add(samples, first_sample)
+            self._seal_complete()
+
+    def cut(self, end_pts: int) -> None:
+        """End the open segment at `end_pts`, a multiple of 1920 ticks, until when the last picture is shown.
+
+        It is sealed as soon as its sound is there, without a look at what follows, whenever that comes.
+        Sound fades out and in there as between two epochs.
+        """
+        self._take_video(self._pictures.encode(None), end_pts)
+        # A context of its own: that of a stream is freed with its container, when Python looks for cycles.
+        self._pictures = self._configured(VideoCodecContext.create("libx264", "w"))
+        self._first_pts = end_pts
+        with self._lock:
+            self._end_segment(end_pts)
+            self._sound.end_run(_audio_grid(end_pts))
             self._seal_complete()
 
     def close(self, end_pts: int) -> None:
         """End the epoch at `end_pts`, until when the last picture is shown, and seal what is left.
 
         Sound ends with the audio frame that `end_pts` lies in, cut or padded with silence. To be called
-        once, when `video` and `audio` are called no more.
+        once, when the other methods are called no more.
         """
         try:
-            if self._open is None:
-                return
-            end_pts = max(end_pts, self._last_pts + 1)
-            self._take_video(self._video.codec_context.encode(None), end_pts)
-            with self._lock:
-                self._cut(end_pts)
-                # One frame more, for the last one to lead softly into another epoch's first.
-                self._silence_until(_audio_grid(end_pts) + AUDIO_FRAME_SAMPLES)
-                self._take_audio(self._audio.codec_context.encode(None))
-                self._seal_complete()
+            if self._open is not None:
+                self.cut(max(end_pts, self._last_pts + 1))
+            if self._closed:
+                with self._lock:
+                    self._sound.silence_until(self._closed[-1].end_sample)
+                    self._seal_complete()
             if self._sealing:
                 self._sealing.result()
         finally:
             self._sealer.shutdown()
 
-    def _add_encoders(self, parameters: EncoderParameters, preset: str) -> tuple[VideoStream, AudioStream]:
-        video = self._template.add_stream("libx264", rate=parameters.fps)
-        video.time_base = video.codec_context.time_base = Fraction(1, VIDEO_TIMESCALE)
-        h264.configure(video.codec_context, parameters, preset)
-        audio = self._template.add_stream("aac", rate=AUDIO_SAMPLE_RATE, layout="stereo")
-        audio.codec_context.bit_rate = parameters.audio_bitrate
-        return video, audio
+    def _configured(self, codec: VideoCodecContext) -> VideoCodecContext:
+        codec.framerate = Fraction(self._parameters.fps)
+        codec.time_base = Fraction(1, VIDEO_TIMESCALE)
+        h264.configure(codec, self._parameters, self._preset)
+        return codec
 
     def _take_video(self, packets: list[Packet[VideoStream]], end_pts: int) -> None:
         """Put the picture before `end_pts` into its segment, now that its duration is known."""
@@ -185,52 +193,17 @@ class SegmentEncoder:
         packet.duration = end_pts - packet.pts
         self._open.video.append(packet)
 
-    def _cut(self, pts: int) -> None:
-        """End the open segment at `pts` and begin the next one there."""
+    def _end_segment(self, end_pts: int) -> None:
         if self._open is not None:
-            self._open.end_pts = pts
+            self._open.end_pts = end_pts
             self._closed.append(self._open)
-        self._open = _Draft(0 if self._open is None else self._open.index + 1, pts)
-
-    def _silence_until(self, end_sample: int) -> None:
-        missing = end_sample - self._next_sample
-        if missing > 0:
-            silence = np.zeros((missing, 2), np.int16)
-            silence[: len(_FADE_OUT)] = (self._last_sample * _FADE_OUT)[:missing]
-            self._encode_audio(silence)
-
-    def _encode_audio(self, samples: NDArray[np.int16]) -> None:
-        if not len(samples):
-            return
-        self._last_sample = samples[-1]
-        self._next_sample += len(samples)
-        samples = np.concatenate((self._samples, samples))
-        first = self._next_sample - len(samples)
-        whole = len(samples) - len(samples) % AUDIO_FRAME_SAMPLES
-        planes = samples[:whole].T.astype(np.float32) / 32768
-        fade_in = _FADE_IN[first : first + whole]
-        planes[:, : len(fade_in)] *= fade_in
-        for start in range(0, whole, AUDIO_FRAME_SAMPLES):
-            block = np.ascontiguousarray(planes[:, start : start + AUDIO_FRAME_SAMPLES])
-            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="stereo")
-            frame.sample_rate = AUDIO_SAMPLE_RATE
-            frame.pts = first + start
-            self._take_audio(self._audio.codec_context.encode(frame))
-        self._samples = samples[whole:]
-
-    def _take_audio(self, packets: list[Packet[AudioStream]]) -> None:
-        for packet in packets:
-            assert packet.pts is not None
-            if packet.pts >= 0:  # what comes before 0 is priming, which fills the encoder's window
-                self._audio_packets.append(packet)
-                self._audio_end = packet.pts + AUDIO_FRAME_SAMPLES
+            self._open = None
 
     def _seal_complete(self) -> None:
         """Hand over what is complete, one segment at a time: a slow disk must not fill the memory."""
-        while self._closed and self._audio_end >= self._closed[0].end_sample:
+        while self._closed and self._sound.complete_until >= self._closed[0].end_sample:
             draft = self._closed.popleft()
-            count = (draft.end_sample - draft.first_sample) // AUDIO_FRAME_SAMPLES
-            audio = [self._audio_packets.popleft() for _ in range(count)]
+            audio = self._sound.take((draft.end_sample - draft.first_sample) // AUDIO_FRAME_SAMPLES)
             if self._sealing:
                 self._sealing.result()
             self._sealing = self._sealer.submit(self._seal, draft, audio)
@@ -247,7 +220,7 @@ class SegmentEncoder:
             first_sample=draft.first_sample,
             end_sample=draft.end_sample,
             frames=len(draft.video),
-            wall_time=self._wall_clock(draft.first_pts),
+            wall_time=draft.wall_time,
         )
         self._on_sealed(seal(content, media, partial=self._partial, spool=self._spool), media)
 
@@ -255,7 +228,7 @@ class SegmentEncoder:
         file = io.BytesIO()
         with av.open(file, "w", format="mp4", container_options=_FRAGMENTED) as container:
             video_stream = container.add_stream_from_template(self._video, opaque=True)
-            audio_stream = container.add_stream_from_template(self._audio, opaque=True)
+            audio_stream = container.add_stream_from_template(self._sound.stream, opaque=True)
             for picture in video:
                 picture.stream = video_stream
                 container.mux(picture)

@@ -4,6 +4,7 @@
 class CaptureError(Exception):
     """The recording broke off; trying again may help."""
 
+    code = "InternalErr"
     permanent = False
 
     def __init__(self, message: str | None = None) -> None:
@@ -27,4 +28,18 @@ class ServiceUserUnusable(CaptureError):
 class PageRefused(CaptureError):
     """The page cannot be recorded, and trying again would not help."""
 
+    permanent = True
+
+
+class ManualStartTimeout(CaptureError):
+    """The page did not call window.startRecord in time."""
+
+    code = "ManualStartTimeout"
+    permanent = True
+
+
+class SettingRefused(CaptureError):
+    """The browser refuses a value of the caller's `Browser` settings."""
+
+    code = "InvalidParam"
     permanent = True

@@ -33,15 +33,15 @@ class Grabber:
 
     `picture` is an array (height, width, 4) of uint8, BGRA, that `next` fills anew each time; it lies in
     memory shared with the X server, whose user is `server_uid`. `late` counts the pictures that were taken
-    a frame or more after the page drew them; `end` is the monotonic time of the end. A context manager, for
-    one thread at a time but for `end_at`. Raises `ProgramFailed` when the X server goes away.
+    a frame or more after the page drew them. A context manager, for one thread at a time but for `end_at`.
+    Raises `ProgramFailed` when the X server goes away.
     """
 
     def __init__(self, env: Mapping[str, str], width: int, height: int, fps: int, server_uid: int) -> None:
         self.late = 0
         self._period = 1 / fps
         self._allowed_at = self._last_at = 0.0
-        self.end = float("inf")
+        self._end = float("inf")
         self._damaged_at: float | None = None
         with ExitStack() as stack:
             self._connection = connect(env)
@@ -60,9 +60,13 @@ class Grabber:
         self._resources.close()
 
     def end_at(self, moment: float) -> None:
-        """Let `next` return None from this monotonic time on; may be called from any thread."""
-        self.end = min(self.end, moment)
+        """Let `next` return None from this monotonic time on; may be called again, and from any thread."""
+        self._end = moment
         os.eventfd_write(self._wake, 1)
+
+    def start_over(self) -> None:
+        """Take the next picture at once, as the first one was, whether or not the page draws anything."""
+        self._last_at = 0.0
 
     def next(self) -> float | None:
         """Wait for the next picture; the monotonic time at which the page showed it, None at the end.
@@ -75,14 +79,14 @@ class Grabber:
             raise ProgramFailed("the X server closed the connection") from error
 
     def _next(self) -> float | None:
-        while (now := time.monotonic()) < self.end:
+        while (now := time.monotonic()) < self._end:
             self._read_events(now)
             due = self._last_at + LONGEST_STILL_S
             if self._damaged_at is not None:
                 due = min(due, max(self._damaged_at + SETTLE_S, self._allowed_at))
             if now >= due:
                 return self._grab(now)
-            self._wait(min(due, self.end) - now)
+            self._wait(min(due, self._end) - now)
         return None
 
     def _grab(self, now: float) -> float:
@@ -94,10 +98,11 @@ class Grabber:
             self._root, 0, 0, width, height, 0xFFFFFFFF, xcffib.xproto.ImageFormat.ZPixmap, self._segment, 0
         ).reply()
         shown = now
-        if self._damaged_at is not None and now - self._damaged_at < self._period:
-            shown = self._damaged_at
-        elif self._damaged_at is not None and self._last_at:
-            self.late += 1
+        if self._damaged_at is not None and self._last_at:
+            if now - self._damaged_at < self._period:
+                shown = self._damaged_at
+            else:
+                self.late += 1
         shown = max(shown, self._last_at + STAMP_S)
         self._damaged_at = None
         # A token bucket of one frame: regular frames that jitter all pass, and the mean rate is kept.

@@ -1,23 +1,30 @@
 """Opening a RecordURL until there is something to record, and telling the user why when there is not."""
 
 import asyncio
+import json
 import re
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-from playwright.async_api import Error, Page, Response
+from playwright.async_api import Error, Page, Request, Response
 from playwright.async_api import TimeoutError as LoadTimeout
 
 from panoreel.contracts.urls import redacted
 from panoreel.recorder.errors import PageRefused
+from panoreel.recorder.navigation import refused_navigations
+from panoreel.recorder.proxy import Proxy
+from panoreel.recorder.visitor import Visitor
 
 PAINT_TIMEOUT_S: Final = 5.0
+
+TITLE: Final = "if (window === top) addEventListener('DOMContentLoaded', () => document.title = {title})"
 
 NETWORK_ERRORS: Final = (
     (r"ERR_NAME_(NOT_RESOLVED|RESOLUTION_FAILED)|ERR_DNS_.*", "its host was not found"),
     (r"ERR_CONNECTION_REFUSED", "the connection was refused"),
+    (r"ERR_NETWORK_ACCESS_DENIED", "it leads to an address that is not public and may not be recorded"),
     (r"ERR_(CONNECTION_)?TIMED_OUT", "its host did not answer in time"),
     (r"ERR_(ADDRESS_UNREACHABLE|INTERNET_DISCONNECTED|ADDRESS_INVALID)", "its host cannot be reached"),
     (r"ERR_(CERT|SSL|BAD_SSL)_.*", "no secure connection could be made, see its certificate"),
@@ -26,6 +33,9 @@ NETWORK_ERRORS: Final = (
     (r"ERR_ABORTED|ERR_UNKNOWN_URL_SCHEME", "it leads to no page"),
 )
 """Chromium's names, from net/base/net_error_list.h, in words."""
+
+PROXY_ERRORS: Final = ("ERR_SOCKS_CONNECTION_FAILED", "ERR_FAILED")
+"""What Chromium says when the proxy could not connect, and what CDP makes of it."""
 
 PAINTED: Final = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
@@ -51,17 +61,25 @@ PREPARE_MEDIA: Final = """async () => {
 
 
 class RecordedPage:
-    """The page that `url` leads to, in the browser's one window."""
+    """The page that `url` leads to, opened by `visitor` in the browser's one window."""
 
-    def __init__(self, page: Page, url: str) -> None:
+    def __init__(self, page: Page, visitor: Visitor, url: str, proxy: Proxy) -> None:
         self._page = page
+        self._visitor = visitor
         self._url = url
+        self._proxy = proxy
+        self._asked_for = url
+        page.on("request", self._note_request)
         self._is_media = False
+
+    async def name(self, title: str) -> None:
+        """Have the page opened under this `document.title`, by which its own scripts may tell a recording."""
+        await self._page.add_init_script(TITLE.format(title=json.dumps(title)))
 
     async def open(self, timeout_s: float) -> None:
         """Load the page and wait until it has painted; raises `PageRefused` with a sentence for the user."""
-        if urlsplit(self._url).scheme not in ("http", "https"):
-            raise PageRefused(f"RecordURL {redacted(self._url)} is neither http nor https")
+        self._check_scheme()
+        await self._visitor.arrive(self._url)
         statuses: list[int] = []
 
         def note_status(response: Response) -> None:
@@ -75,6 +93,7 @@ class RecordedPage:
         except LoadTimeout:
             raise self._refused(f"it did not finish loading within {timeout_s:g} s") from None
         except Error as error:
+            self._visitor.check()
             self._check(statuses)
             raise self._failure(error.message) from None
         self._page.remove_listener("response", note_status)
@@ -93,6 +112,40 @@ class RecordedPage:
                     "void document.querySelector('video, audio').play().catch(() => {})"
                 )
 
+    async def refresh(self, url: str | None, timeout_s: float) -> None:
+        """Load what is shown again, or `url` instead; raises `PageRefused`, and then all stays as it is."""
+        before = self._url
+        self._url = url or self._url
+        timeout_ms = timeout_s * 1000
+        try:
+            self._check_scheme()
+            async with refused_navigations(self._page) as refusals:
+                try:
+                    if url is None:
+                        await self._page.reload(wait_until="commit", timeout=timeout_ms)
+                    else:
+                        await self._visitor.turn_to(url)
+                        await self._page.goto(url, wait_until="commit", timeout=timeout_ms)
+                except LoadTimeout:
+                    raise self._refused(f"it did not answer within {timeout_s:g} s") from None
+                except Error as error:
+                    refusal = refusals[-1] if refusals else error.message
+                    if isinstance(refusal, int):
+                        self._check([refusal])
+                    raise self._failure(str(refusal)) from None
+        except PageRefused:
+            self._url = before
+            raise
+        with suppress(TimeoutError, Error):
+            async with asyncio.timeout(PAINT_TIMEOUT_S):
+                await self._page.wait_for_load_state()
+                await self._settle()
+        await self.begin()
+
+    def _check_scheme(self) -> None:
+        if urlsplit(self._url).scheme not in ("http", "https"):
+            raise PageRefused(f"RecordURL {redacted(self._url)} is neither http nor https")
+
     async def _settle(self) -> None:
         """Wait for two animation frames, and anew if the page leads on to another one meanwhile."""
         while True:
@@ -107,6 +160,10 @@ class RecordedPage:
         if statuses and statuses[-1] >= 400:
             raise self._refused(f"it answered {_status(statuses[-1])}")
 
+    def _note_request(self, request: Request) -> None:
+        if request.is_navigation_request() and request.frame.parent_frame is None:
+            self._asked_for = request.url  # where a redirect leads is a request of its own
+
     def _failure(self, message: str) -> PageRefused:
         """What Playwright says, in words; its own message holds the whole URL."""
         if "Download is starting" in message:
@@ -115,6 +172,8 @@ class RecordedPage:
             )
         found = re.search(r"net::(ERR_\w+)", message)
         name = found.group(1) if found else "ERR_FAILED"
+        if name in PROXY_ERRORS:
+            name = self._proxy.failure(self._asked_for) or name
         for pattern, words in NETWORK_ERRORS:
             if re.fullmatch(pattern, name):
                 return self._refused(f"{words} ({name})")

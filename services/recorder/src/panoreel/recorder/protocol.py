@@ -13,6 +13,10 @@ from pydantic import Field, TypeAdapter
 from panoreel.contracts.browser import BrowserSettings
 from panoreel.contracts.events import Failure
 from panoreel.contracts.media import EncoderParameters, Frozen, SegmentMedia
+from panoreel.reach.addresses import Networks
+
+ServiceAction = Literal["pause", "resume", "refresh", "stop"]
+"""What the page may ask of the service."""
 
 
 class RecordingOrder(Frozen):
@@ -33,6 +37,8 @@ class RecordingOrder(Frozen):
     )
     paused: bool = Field(default=False, description="whether to wait for `Resume` before the first frame")
     load_timeout_s: float = 60.0
+    allowed_networks: Networks = Field(default=(), description="may be reached although they are not public")
+    webrtc_udp: bool = Field(default=False, description="whether the browser may send UDP, which is filtered")
 
 
 class Stop(Frozen):
@@ -102,12 +108,18 @@ class Refreshed(Frozen):
     failure: Failure | None = None
 
 
+class Alive(Frozen):
+    """The recording waits, for startRecord or the end of a pause, and so has nothing else to tell."""
+
+    report: Literal["alive"] = "alive"
+
+
 class PageCalled(Frozen):
     """The page called one of the functions that it was given; it waits for a `PageCallAnswered`."""
 
     report: Literal["page_called"] = "page_called"
     call: int
-    action: Literal["pause", "resume", "refresh", "stop"]
+    action: ServiceAction
 
 
 class LimitReached(Frozen):
@@ -134,7 +146,16 @@ class Failed(Frozen):
 
 
 Report = Annotated[
-    Started | SegmentSealed | Paused | Resumed | Refreshed | PageCalled | LimitReached | Stopped | Failed,
+    Started
+    | SegmentSealed
+    | Paused
+    | Resumed
+    | Refreshed
+    | Alive
+    | PageCalled
+    | LimitReached
+    | Stopped
+    | Failed,
     Field(discriminator="report"),
 ]
 Command = Annotated[Stop | Pause | Resume | Refresh | PageCallAnswered, Field(discriminator="command")]

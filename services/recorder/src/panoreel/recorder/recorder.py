@@ -6,10 +6,11 @@ from pathlib import Path
 import stamina
 import structlog
 
-from panoreel.blobs.directory import DirectoryBlobs
+from panoreel.blobs.shared import BlobStores
 from panoreel.contracts.commands import Command, Rejected
 from panoreel.contracts.envelope import Cause, StoredEvent
 from panoreel.contracts.media import SegmentMedia
+from panoreel.contracts.task import Task
 from panoreel.eventlog.errors import Contention, LogUnavailable
 from panoreel.eventlog.log import EventLog
 from panoreel.eventlog.secrets import SecretStore
@@ -25,8 +26,10 @@ class Recorder:
 
     settings: RecorderSettings
     log: EventLog
-    blobs: DirectoryBlobs
+    stores: BlobStores
     secrets: SecretStore
+    webrtc_udp: bool = False
+    """Whether browsers may send UDP."""
     recording: set[Path] = field(default_factory=set)
     """The spools of the sessions that there are now."""
     shutting_down: bool = False
@@ -45,17 +48,21 @@ class Recorder:
         """Where the sealed segments rest of a recording that is claimed upon `offered`."""
         return self.settings.spool_dir / f"{offered.task_id}.{offered.envelope.id}"
 
-    async def publish(self, task_id: str, path: Path, media: SegmentMedia) -> None:
+    async def publish(self, task: Task, path: Path, media: SegmentMedia) -> None:
         """Store and announce one sealed segment."""
-        await publish(self.log, self.blobs, task_id, path, media)
+        await publish(self.log, self.stores, task, path, media)
+
+    async def execute(self, task_id: str, command: Command, cause: Cause) -> None:
+        """Append what follows from `command`, however long the log stays away; raises `Rejected`."""
+        async for attempt in stamina.retry_context(
+            on=(LogUnavailable, Contention), attempts=None, timeout=None, wait_max=5.0
+        ):
+            with attempt:
+                await self.log.execute(task_id, command, cause)
 
     async def report(self, task_id: str, command: Command, cause: Cause) -> None:
-        """Append what happened, however long the log stays away; a report that comes too late is dropped."""
+        """Append what happened; a report that comes too late is dropped."""
         try:
-            async for attempt in stamina.retry_context(
-                on=(LogUnavailable, Contention), attempts=None, timeout=None, wait_max=5.0
-            ):
-                with attempt:
-                    await self.log.execute(task_id, command, cause)
+            await self.execute(task_id, command, cause)
         except Rejected as error:
             _logger.warning("report refused", task_id=task_id, command=repr(command), reason=str(error))

@@ -4,108 +4,171 @@ from __future__ import annotations  # what takes long to load is loaded while th
 
 import asyncio
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from panoreel.contracts.events import Failure
 from panoreel.contracts.media import SegmentMedia
+from panoreel.recorder import protocol
+from panoreel.recorder.controls import Controls
+from panoreel.recorder.errors import ManualStartTimeout, PageRefused
+from panoreel.recorder.page_functions import PageFunctions
 from panoreel.recorder.privileges import ProgramUser
-from panoreel.recorder.protocol import (
-    LimitReached,
-    RecordingOrder,
-    Report,
-    SegmentSealed,
-    Started,
-    Stopped,
-)
+from panoreel.recorder.protocol import LimitReached, RecordingOrder, SegmentSealed, Started, Stopped
 from panoreel.recorder.studio import Studio
 
 if TYPE_CHECKING:
     from panoreel.recorder.capture import Capture
     from panoreel.recorder.page import RecordedPage
 
-Tell = Callable[[Report], None]
-"""Takes a report for the service; called from several threads."""
+ALIVE_S: Final = 5.0
+"""How often a recording that waits says that it does."""
 
 
-async def record(order: RecordingOrder, stop: asyncio.Future[float], tell: Tell) -> None:
-    """Record the page until the monotonic time that `stop` comes to hold, or the duration limit.
+class Recording:
+    """Records one page. Reports go to `tell`, which is called from several threads."""
 
-    Raises `CaptureError` when the recording cannot begin or go on; what was captured is sealed then.
-    """
-    async with AsyncExitStack() as stack:
-        opening = asyncio.create_task(_open(order, stack, tell))
-        await _first(opening, stop)
-        if opening.done():
+    def __init__(
+        self, order: RecordingOrder, controls: Controls, tell: Callable[[protocol.Report], None]
+    ) -> None:
+        self._order = order
+        self._controls = controls
+        self._tell = tell
+
+    async def run(self) -> None:
+        """Record the page until it is stopped, or reaches the duration limit.
+
+        Raises `CaptureError` when the recording cannot begin or go on; what was captured is sealed then.
+        """
+        stop = self._controls.stop
+        async with AsyncExitStack() as stack:
+            opening = asyncio.create_task(self._open(stack))
+            await _first(opening, stop)
+            if not opening.done():
+                opening.cancel()
+                await asyncio.wait({opening})
+                self._tell(Stopped(frames=0, duration_s=0))
+                return
             studio, page, capture = opening.result()
-            await _capture(studio, page, capture, stop, tell)
-        else:
-            opening.cancel()
-            await asyncio.wait({opening})
-            tell(Stopped(frames=0, duration_s=0))
+            beside = (studio.ended(), self._refresh(page), self._show_life())
+            async with _beside(*beside) as accidents:
+                await self._await_begin(accidents)
+                if stop.done():
+                    self._tell(Stopped(frames=0, duration_s=0))
+                else:
+                    await self._capture(page, capture, accidents)
+
+    async def _open(self, stack: AsyncExitStack) -> tuple[Studio, RecordedPage, Capture]:
+        """Have the page on the screen, ready for its first picture; `stack` undoes what was begun."""
+        order = self._order
+        loading = asyncio.create_task(asyncio.to_thread(_load))
+        user = ProgramUser.choose(order.user)
+        studio = await stack.enter_async_context(Studio(user, order))
+        await loading
+        from panoreel.recorder.capture import Capture
+        from panoreel.recorder.grabber import Grabber
+        from panoreel.recorder.page import RecordedPage
+        from panoreel.recorder.visitor import Visitor
+
+        picture = order.encoder
+        grabber = stack.enter_context(
+            Grabber(studio.display.env, picture.width, picture.height, picture.fps, user.uid)
+        )
+
+        def sealed(path: Path, media: SegmentMedia) -> None:
+            self._tell(SegmentSealed(path=path, media=media))
+
+        capture = Capture(order, grabber, studio.sound, sealed)
+        size = (picture.width, picture.height)
+        window = await studio.browser.open_window(studio.display, studio.sound, size, order.browser)
+        await PageFunctions(self._controls.asked_by_page).install(window.context)
+        page = RecordedPage(window, Visitor(window, order.browser), order.record_url, studio.proxy)
+        if order.page_title is not None:
+            await page.name(order.page_title)
+        await page.open(order.load_timeout_s)
+        return studio, page, capture
+
+    async def _await_begin(self, accidents: asyncio.Future[Any]) -> None:
+        """Wait until the page has called startRecord, if that is the order, and no pause holds us."""
+        called = asyncio.create_task(self._controls.wanted.wait())
+        allowed = asyncio.create_task(self._controls.allowed())
+        try:
+            timeout_s = self._order.start_timeout_s
+            await _first(called, self._controls.stop, accidents, timeout_s=timeout_s)
+            if not (called.done() or self._controls.stop.done() or accidents.done()):
+                raise ManualStartTimeout(
+                    f"the page did not call window.startRecord within {timeout_s:g} s; "
+                    "let it call this function, or start the task without ManualStart"
+                )
+            await _first(allowed, self._controls.stop, accidents)
+        finally:
+            called.cancel()
+            allowed.cancel()
+        if accidents.done():
+            accidents.result()
+
+    async def _capture(self, page: RecordedPage, capture: Capture, accidents: asyncio.Future[Any]) -> None:
+        """From the first picture to the sealed last segment."""
+        stop = self._controls.stop
+        capture.start()
+        ended = asyncio.create_task(capture.ended())
+        try:
+            await _first(capture.started, accidents, ended)
+            if capture.started.done():
+                self._tell(Started(wall_time=capture.started.result()))
+                self._controls.begin(capture)
+                await page.begin()
+            await _first(stop, accidents, ended)
+            if accidents.done():
+                accidents.result()
+        finally:
+            ended.cancel()
+            await asyncio.gather(ended, return_exceptions=True)
+            length_s = await capture.finish(stop.result() if stop.done() else time.monotonic())
+        if not stop.done():
+            self._tell(LimitReached())
+        self._tell(Stopped(frames=capture.frames, duration_s=length_s))
+
+    async def _refresh(self, page: RecordedPage) -> None:
+        """Load the page anew as often as that is asked for, one time after the other."""
+        while True:
+            url = await self._controls.refreshes.get()
+            failure = None
+            try:
+                await page.refresh(url, self._order.load_timeout_s)
+            except PageRefused as error:
+                failure = Failure(code=error.code, message=str(error))
+            self._tell(protocol.Refreshed(failure=failure))
+
+    async def _show_life(self) -> None:
+        while True:
+            await asyncio.sleep(ALIVE_S)
+            if self._controls.waiting:
+                self._tell(protocol.Alive())
 
 
-async def _open(
-    order: RecordingOrder, stack: AsyncExitStack, tell: Tell
-) -> tuple[Studio, RecordedPage, Capture]:
-    """Have the page on the screen, ready for its first picture; `stack` undoes what was begun."""
-    loading = asyncio.create_task(asyncio.to_thread(_load))
-    user = ProgramUser.choose(order.user)
-    studio = await stack.enter_async_context(Studio(user, order.run.resolve(), order.encoder))
-    await loading
-    from panoreel.recorder.capture import Capture
-    from panoreel.recorder.grabber import Grabber
-    from panoreel.recorder.page import RecordedPage
-
-    picture = order.encoder
-    grabber = stack.enter_context(
-        Grabber(studio.display.env, picture.width, picture.height, picture.fps, user.uid)
-    )
-
-    def sealed(path: Path, media: SegmentMedia) -> None:
-        tell(SegmentSealed(path=path, media=media))
-
-    capture = Capture(order, grabber, studio.sound, sealed)
-    window = await studio.browser.open_window(
-        studio.display, studio.sound, picture.width, picture.height, order.browser.user_agent
-    )
-    page = RecordedPage(window, order.record_url)
-    await page.open(order.load_timeout_s)
-    return studio, page, capture
+async def _first(*futures: asyncio.Future[Any], timeout_s: float | None = None) -> None:
+    await asyncio.wait(futures, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def _capture(
-    studio: Studio, page: RecordedPage, capture: Capture, stop: asyncio.Future[float], tell: Tell
-) -> None:
-    """From the first picture to the sealed last segment."""
-    capture.start()
-    accident = asyncio.create_task(studio.ended())
-    ended = asyncio.create_task(capture.ended())
+@asynccontextmanager
+async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Future[Any]]:
+    """Do endless `work` meanwhile; what is yielded is done when one of it fails, and holds its error."""
+    tasks = [asyncio.create_task(one) for one in work]
+    failed = asyncio.gather(*tasks)
     try:
-        await _first(capture.started, accident, ended)
-        if capture.started.done():
-            tell(Started(wall_time=capture.started.result()))
-            await page.begin()
-        await _first(stop, accident, ended)
-        if accident.done():
-            accident.result()
+        yield failed
     finally:
-        ended.cancel()
-        accident.cancel()
-        await asyncio.gather(ended, accident, return_exceptions=True)
-        length_s = await capture.finish(stop.result() if stop.done() else time.monotonic())
-    if not stop.done():
-        tell(LimitReached())
-    tell(Stopped(frames=capture.frames, duration_s=length_s))
-
-
-async def _first(*futures: asyncio.Future[Any]) -> None:
-    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(failed, *tasks, return_exceptions=True)
 
 
 def _load() -> None:
     """Import what takes long, on a thread, while the programs start."""
     import panoreel.recorder.capture
     import panoreel.recorder.page
+    import panoreel.recorder.visitor
     import panoreel.recorder.window  # noqa: F401

@@ -48,10 +48,19 @@ async def give_back(recorder: Recorder, spool: Path, reason: str) -> None:
     """Announce what a recording that nobody looks after has left in its spool, and offer its task again.
 
     Does nothing to a later recording of the same task. Waits for a log that does not answer.
+
+    Raises:
+        StorageMissing: the task's segments can no longer be stored from here.
     """
     task_id, _, offer_id = spool.name.partition(".")
-    for path, media in await asyncio.to_thread(sealed, spool):
-        await recorder.publish(task_id, path, media)
+    if segments := await asyncio.to_thread(sealed, spool):
+        load = stamina.AsyncRetryingCaller(attempts=None, timeout=None, wait_max=5.0).on(LogUnavailable)
+        task, _ = await load(recorder.log.load, task_id)
+        if task is None:
+            _logger.error("segments of an unknown task stay in the spool", task_id=task_id, spool=str(spool))
+            return
+        for path, media in segments:
+            await recorder.publish(task, path, media)
     epoch = await _owned_epoch(recorder, task_id, offer_id)
     if epoch is not None:
         announced = await manifest(recorder.log, task_id)

@@ -4,10 +4,21 @@
 machine dies.
 """
 
+import logging
 import os
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from panoreel.contracts.media import SegmentMedia
+
+log = logging.getLogger(__name__)
+
+
+def make_spool(spool: Path) -> None:
+    """Make the directory durably, if it is not there."""
+    spool.mkdir(exist_ok=True)
+    _sync(spool.parent)
 
 
 def seal(content: bytes, media: SegmentMedia, *, partial: Path, spool: Path) -> Path:
@@ -22,11 +33,17 @@ def seal(content: bytes, media: SegmentMedia, *, partial: Path, spool: Path) -> 
 
 
 def sealed(spool: Path) -> list[tuple[Path, SegmentMedia]]:
-    """What `spool` holds, by index: also the segments that an earlier run left behind."""
-    return [
-        (path, SegmentMedia.model_validate_json(path.with_suffix(".json").read_bytes()))
-        for path in sorted(spool.glob("*.mp4"))
-    ]
+    """What `spool` holds, by index: also the segments that an earlier run left behind.
+
+    One whose sidecar is damaged, by a failing disk perhaps, is left out: nobody knows what it is.
+    """
+    found = []
+    for path in sorted(spool.glob("*.mp4")):
+        try:
+            found.append((path, SegmentMedia.model_validate_json(path.with_suffix(".json").read_bytes())))
+        except (OSError, ValidationError) as error:
+            log.warning("%s has no readable description and is left out: %s", path, error)
+    return found
 
 
 def _place(content: bytes, name: str, partial: Path, spool: Path) -> Path:
@@ -35,9 +52,13 @@ def _place(content: bytes, name: str, partial: Path, spool: Path) -> Path:
         file.flush()
         os.fsync(file.fileno())
     path = (partial / name).rename(spool / name)
-    directory = os.open(spool, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    _sync(spool)
     return path
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -10,12 +10,14 @@ import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
 import structlog
 
-from panoreel.contracts import commands, events
+from panoreel.blobs.errors import StorageMissing
+from panoreel.contracts import commands
 from panoreel.contracts.commands import FailRecording, RecorderReport, Rejected, ReportLost, ReportStopped
 from panoreel.contracts.envelope import StoredEvent
 from panoreel.contracts.events import Failure
@@ -28,16 +30,15 @@ from panoreel.recorder.leftovers import sweep
 from panoreel.recorder.protocol import Failed, RecordingOrder, Stopped
 from panoreel.recorder.recorder import Recorder
 from panoreel.recorder.recovery import give_back
-from panoreel.recorder.segments import sealed
-
-SEAL_S: Final = 10.0
-"""How long a child may take to seal its last segment."""
+from panoreel.recorder.segments import make_spool, sealed
+from panoreel.recorder.steering import SEAL_S, Steering
 
 OPENING_S: Final = 120.0
 """How long a child may take to its first frame: it gives up a page that does not load after a minute."""
 
 SILENCE_S: Final = 30.0
-"""A child that records has a segment to tell of every few seconds; after this long it hangs."""
+"""A child that records has a segment to tell of every few seconds, one that waits says so: after this long
+it hangs."""
 
 TIDY_UP_S: Final = 5.0
 """How long a child may take to end what it started, after its last report."""
@@ -75,7 +76,7 @@ class Session:
         if spool in recorder.recording:
             return None  # offered again, while it is being recorded
         # Before the claim: a recorder that dies right after it finds the directory, and so what it owns.
-        spool.mkdir(exist_ok=True)
+        await asyncio.to_thread(make_spool, spool)
         try:
             claim = commands.Claim(recorder.id)
             outcome = await recorder.log.execute(offered.task_id, claim, offered.cause(recorder.actor))
@@ -94,9 +95,12 @@ class Session:
             async with asyncio.TaskGroup() as group, self._child(run) as child:
                 keeping = [group.create_task(lease.keep()), group.create_task(self._send())]
                 if child:
-                    following = group.create_task(self._follow(child))
-                    await self._record(child)
+                    steering = Steering(self._recorder, self._task, self._claimed, child)
+                    following = group.create_task(steering.follow())
+                    await self._record(steering)
                     following.cancel()
+                    self._owner = steering.owner
+                    self._stopping |= steering.stopping
                 if self._owner:
                     await self._hand_over()
                 for task in keeping:
@@ -128,18 +132,19 @@ class Session:
                 exit_code = await child.exited()
             self._log.info("child ended", exit_code=exit_code)
 
-    async def _record(self, child: ChildProcess) -> None:
+    async def _record(self, steering: Steering) -> None:
         """Take what the child reports, until it has nothing more to say."""
+        child = steering.child
         try:
-            await self._listen(child)
+            await self._listen(steering)
         except asyncio.CancelledError:
             if not self._recorder.shutting_down:
                 raise
             self._shut_down = True
-            child.stop()
+            child.tell(protocol.Stop())
             try:
                 async with asyncio.timeout(SEAL_S):
-                    await self._listen(child)
+                    await self._listen(steering)
             except TimeoutError:
                 child.kill()
                 await child.exited()
@@ -155,8 +160,9 @@ class Session:
             self._end = Stopped(frames=0, duration_s=0)
             return None
         try:
+            self._recorder.stores.require(task.storage_type)
             secrets = await self._recorder.secrets.unseal(task.secrets_key)
-        except SecretsUnavailable as error:
+        except (SecretsUnavailable, StorageMissing) as error:
             self._end = Failed(code="InternalError", message=str(error), permanent=True)
             return None
         return RecordingOrder(
@@ -168,21 +174,38 @@ class Session:
             spool=self.spool,
             run=run,
             user=self._recorder.settings.user,
+            allowed_networks=self._recorder.settings.allowed_networks,
+            webrtc_udp=self._recorder.webrtc_udp,
             browser=secrets.browser,
             page_title=task.page_title,
+            start_timeout_s=self._start_timeout_s(),
+            paused=task.paused,
         )
 
-    async def _listen(self, child: ChildProcess) -> None:
+    def _start_timeout_s(self) -> float | None:
+        if not self._task.manual_start or self._task.start_time:
+            return None
+        return min(self._recorder.settings.manual_start_timeout_s, self._task.max_duration_s)
+
+    async def _listen(self, steering: Steering) -> None:
         epoch = self._task.epoch
         patience_s = OPENING_S
-        async with aclosing(child.reports()) as reports:
-            while (report := await self._next(reports, patience_s, child)) is not None:
+        async with aclosing(steering.child.reports()) as reports:
+            while (report := await self._next(reports, patience_s, steering.child)) is not None:
                 match report:
                     case protocol.Started():
                         patience_s = SILENCE_S
                         self._queue(commands.ReportStarted(epoch, report.wall_time))
                     case protocol.SegmentSealed():
                         self._queue_segment(report)
+                    case protocol.Paused():
+                        self._queue(commands.ReportPaused(epoch))
+                    case protocol.Resumed():
+                        self._queue(commands.ReportResumed(epoch))
+                    case protocol.Refreshed(failure=failure):
+                        self._queue(commands.ReportRefreshed(epoch, failure))
+                    case protocol.PageCalled() as called:
+                        self._outbox.put_nowait(partial(steering.answer, called))
                     case protocol.LimitReached():
                         self._stopping = True
                         self._queue(commands.Stop("duration_limit"))
@@ -202,32 +225,12 @@ class Session:
             child.kill()
             return None
 
-    async def _follow(self, child: ChildProcess) -> None:
-        async with aclosing(self._recorder.log.follow(self._task.task_id, self._claimed.seq)) as history:
-            async for stored in history:
-                match stored.event:
-                    case events.StopRequested():
-                        self._stopping = True
-                        child.stop()
-                        await asyncio.sleep(SEAL_S)
-                        self._log.warning("the recording process does not stop")
-                        child.kill()
-                    case events.RecorderLost(epoch=self._task.epoch):
-                        self._abandon(child)
-                    case events.RecordingClaimed() as claimed if claimed.epoch > self._task.epoch:
-                        self._abandon(child)
-
-    def _abandon(self, child: ChildProcess) -> None:
-        self._log.warning("another recorder owns this task now")
-        self._owner = False
-        child.kill()
-
     def _queue(self, command: commands.Command) -> None:
         self._outbox.put_nowait(lambda: self._report(command))
 
     def _queue_segment(self, report: protocol.SegmentSealed) -> None:
         self._last_index = report.media.index
-        self._outbox.put_nowait(lambda: self._recorder.publish(self._task.task_id, report.path, report.media))
+        self._outbox.put_nowait(lambda: self._recorder.publish(self._task, report.path, report.media))
 
     async def _send(self) -> None:
         while True:
@@ -240,7 +243,7 @@ class Session:
         await self._outbox.join()
         for path, media in await asyncio.to_thread(sealed, self.spool):
             # Sealed, but the child died before it could say so.
-            await self._recorder.publish(self._task.task_id, path, media)
+            await self._recorder.publish(self._task, path, media)
             self._last_index = media.index
         outcome = self._outcome()
         if isinstance(outcome, ReportLost):

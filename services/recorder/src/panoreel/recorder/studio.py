@@ -1,34 +1,36 @@
-"""The programs of one recording: a display, a sound server, and a browser on both, started side by side."""
+"""What one recording runs: a display, a sound server, a proxy, and a browser on them; started together."""
 
 import asyncio
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Self
 
-from panoreel.contracts.media import EncoderParameters
 from panoreel.recorder.browser import Browser
 from panoreel.recorder.display import Display, Geometry
 from panoreel.recorder.privileges import ProgramUser
+from panoreel.recorder.protocol import RecordingOrder
+from panoreel.recorder.proxy import Proxy
 from panoreel.recorder.sound import SoundServer
 
 
 class Studio:
-    """Display, sound server and browser driver; an async context manager that runs them.
+    """Display, sound server, proxy and browser driver; an async context manager that runs them.
 
-    `run` is the recording's own directory. Raises `CaptureError` on entry when one of them does not start.
+    Raises `CaptureError` on entry when one of them does not start.
     """
 
-    def __init__(self, user: ProgramUser, run: Path, picture: EncoderParameters) -> None:
+    def __init__(self, user: ProgramUser, order: RecordingOrder) -> None:
+        run, picture = order.run.resolve(), order.encoder
         run.chmod(0o711)  # the service user passes through to its home
         home = user.make_directory(run / "home")
         self.user = user
         self.display = Display(Geometry.holding(picture.width, picture.height, picture.fps), user, home)
         self.sound = SoundServer(user, home)
-        self.browser = Browser(user, run, home)
+        self.proxy = Proxy(order.allowed_networks)
+        self.browser = Browser(user, run, home, self.proxy, order.webrtc_udp)
 
     async def __aenter__(self) -> Self:
-        programs = (self.display, self.sound, self.browser)
+        programs = (self.display, self.sound, self.proxy, self.browser)
         async with AsyncExitStack() as stack:
             for program in programs:
                 stack.push_async_callback(program.stop)

@@ -11,6 +11,7 @@ import structlog
 
 from panoreel.blobs.shared import open_shared
 from panoreel.eventlog.claims import ClaimQueue
+from panoreel.eventlog.deployment import WEBRTC_UDP, announce
 from panoreel.eventlog.errors import Contention, LogUnavailable
 from panoreel.eventlog.log import open_log
 from panoreel.eventlog.secrets import SecretStore
@@ -18,6 +19,7 @@ from panoreel.recorder.recorder import Recorder
 from panoreel.recorder.recovery import give_back, recover
 from panoreel.recorder.session import Session
 from panoreel.recorder.settings import RecorderSettings
+from panoreel.recorder.udp import may_send_udp
 
 DECLINE_S = 1.0
 
@@ -27,9 +29,11 @@ _logger = structlog.get_logger()
 async def work(settings: RecorderSettings, ready: Callable[[], None]) -> None:
     """Record until cancelled."""
     async with open_log(settings.nats_url.get_secret_value(), f"recorder {settings.recorder_id}") as log:
-        blobs = await open_shared(log, settings.blobs_dir)
+        stores = await open_shared(log, settings)
         secrets = SecretStore(log, [key.get_secret_value() for key in settings.secret_keys])
-        recorder = Recorder(settings, log, blobs, secrets)
+        udp = await may_send_udp(settings.webrtc_udp, settings.user, settings.allowed_networks)
+        await announce(log, WEBRTC_UDP, "filtered" if udp else "off")
+        recorder = Recorder(settings, log, stores, secrets, udp)
         await recover(recorder)
         queue = await ClaimQueue.open(log)
         ready()

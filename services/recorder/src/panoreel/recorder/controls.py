@@ -1,0 +1,106 @@
+"""What is asked of a running recording, by the service or by the page, and where that has led so far."""
+
+from __future__ import annotations  # capture is loaded while the programs start
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from panoreel.recorder import protocol
+from panoreel.recorder.protocol import RecordingOrder
+
+if TYPE_CHECKING:
+    from panoreel.recorder.capture import Capture
+    from panoreel.recorder.page_functions import PageAction
+
+
+class Controls:
+    """The state that commands lead to. `stop` comes to hold the monotonic time at which to end."""
+
+    def __init__(self, order: RecordingOrder, tell: Callable[[protocol.Report], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self.stop: asyncio.Future[float] = loop.create_future()
+        self.refreshes: asyncio.Queue[str | None] = asyncio.Queue()
+        self.wanted = asyncio.Event()
+        """Set once startRecord was called, or need not be."""
+        if order.start_timeout_s is None:
+            self.wanted.set()
+        self._resumed = asyncio.Event()
+        if not order.paused:
+            self._resumed.set()
+        self._tell = tell
+        self._capture: Capture | None = None
+        self._began = asyncio.Event()
+        self._calls: dict[int, asyncio.Future[str | None]] = {}
+        self._numbers = itertools.count()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing is captured because somebody wants it so."""
+        return not (self.wanted.is_set() and self._resumed.is_set())
+
+    async def allowed(self) -> None:
+        """Wait for the first moment that is not `waiting`."""
+        while self.waiting:
+            await self.wanted.wait()
+            await self._resumed.wait()
+
+    def begin(self, capture: Capture) -> None:
+        """Steer `capture` from now on; it has its first picture."""
+        self._capture = capture
+        self._began.set()
+        if not self._resumed.is_set():
+            capture.pause(time.monotonic())
+
+    def obey(self, command: protocol.Command) -> None:
+        """Do what the service asks."""
+        match command:
+            case protocol.Stop():
+                self.end()
+            case protocol.Pause():
+                self._pause()
+            case protocol.Resume():
+                self._resume()
+            case protocol.Refresh(record_url=record_url):
+                self.refreshes.put_nowait(record_url)
+            case protocol.PageCallAnswered(call=call, error=error):
+                if answer := self._calls.pop(call, None):
+                    answer.set_result(error)
+
+    def end(self) -> None:
+        """Stop now; without effect when it has been asked for before."""
+        if not self.stop.done():
+            self.stop.set_result(time.monotonic())
+
+    async def asked_by_page(self, action: PageAction) -> str | None:
+        """Have done what the page asks; the answer says why not, or None when all is well."""
+        if action != "start":
+            return await self._ask_service(action)
+        self.wanted.set()
+        if self._began.is_set() or not self._resumed.is_set():
+            return await self._ask_service("resume")
+        await self._began.wait()
+        return None
+
+    async def _ask_service(self, action: protocol.ServiceAction) -> str | None:
+        call = next(self._numbers)
+        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._calls[call] = answer
+        self._tell(protocol.PageCalled(call=call, action=action))
+        return await answer
+
+    def _pause(self) -> None:
+        if self._resumed.is_set():
+            self._resumed.clear()
+            if self._capture:
+                self._capture.pause(time.monotonic())
+        self._tell(protocol.Paused())
+
+    def _resume(self) -> None:
+        if not self._resumed.is_set():
+            self._resumed.set()
+            if self._capture:
+                self._capture.resume(time.monotonic())
+        self._tell(protocol.Resumed())

@@ -1,0 +1,137 @@
+"""What a caller may choose of the browser, as pages and servers see it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from panoreel.contracts.browser import BrowserSettings, Cookie
+from panoreel.recorder.protocol import Failed, Refresh, Refreshed, Stop
+from tests.servers.child import recording
+from tests.servers.pages import Site, serve_pages
+
+SEEN = """<script type=module>
+    const media = scheme => matchMedia(`(prefers-color-scheme: ${scheme})`).matches;
+    const inWorker = code => new Promise(done => {
+        const worker = new Worker(URL.createObjectURL(new Blob([`postMessage(${code})`])));
+        worker.onmessage = ({data}) => done(data);
+    });
+    const zone = 'Intl.DateTimeFormat().resolvedOptions().timeZone';
+    fetch('/say?seen=' + encodeURIComponent(JSON.stringify({
+        agent: navigator.userAgent, cookies: document.cookie, stored: {...localStorage},
+        agentOfWorker: await inWorker('navigator.userAgent'), zoneOfWorker: await inWorker(zone),
+        zone: eval(zone), language: navigator.language, numbers: (1234.5).toLocaleString(),
+        dark: media('dark'), ratio: devicePixelRatio, size: [innerWidth, innerHeight],
+        history: history.length,
+    })));
+</script>"""
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with serve_pages() as site:
+        yield site
+
+
+@pytest.fixture
+def stranger() -> Iterator[Site]:
+    """A site of another origin."""
+    with serve_pages("127.0.0.2") as site:
+        yield site
+
+
+def test_the_page_sees_the_visitor_that_was_ordered(site: Site, stranger: Site) -> None:
+    site.pages["/"] = SEEN
+    settings = BrowserSettings(
+        cookies=(
+            Cookie(name="seen", value="yes", domain="127.0.0.1", same_site="Strict", expires=4e9),
+            Cookie(name="hidden", value="http", domain="127.0.0.1", http_only=True),
+            Cookie(name="strange", value="no", domain="127.0.0.2"),
+        ),
+        local_storage={site.address: {"token": 'a"b', "empty": ""}, stranger.address: {"token": "no"}},
+        user_agent="Recorder/1",
+        locale="de-DE",
+        timezone="Asia/Kolkata",
+        color_scheme="dark",
+        device_scale_factor=2,
+    )
+    with recording(f"{site.address}/", 60, browser=settings) as child:
+        child.await_start()
+        seen: dict[str, Any] = json.loads(site.said("seen"))
+        child.tell(Stop())
+        child.reports()
+    assert seen == {
+        "agent": "Recorder/1",
+        "agentOfWorker": "Recorder/1",
+        "cookies": "seen=yes",
+        "stored": {"token": 'a"b', "empty": ""},
+        "zone": "Asia/Calcutta",
+        "zoneOfWorker": "Asia/Calcutta",
+        "language": "de-DE",
+        "numbers": "1.234,5",
+        "dark": True,
+        "ratio": 2,
+        "size": [320, 180],
+        "history": 2,  # the blank page that it began with is the other one
+    }
+    [request] = site.asked("/")
+    assert request.headers["Cookie"] == "seen=yes; hidden=http"
+    assert request.headers["Accept-Language"].startswith("de-DE")
+    assert stranger.requests == []
+
+
+def test_headers_go_to_the_origin_of_the_page_alone(site: Site, stranger: Site) -> None:
+    site.pages["/"] = f"""<script>new Worker('/worker')
+        fetch('/post', {{method: 'POST', body: 'x'.repeat(1 << 20), headers: {{'X-Own': '1'}}}});
+        fetch('/ranged', {{headers: {{Range: 'bytes=0-1'}}}});
+        fetch('/to?{stranger.address}/redirected');
+        fetch('{stranger.address}/fetched');
+        </script><img src='{stranger.address}/to?{site.address}/back'>
+        <iframe src='{stranger.address}/frame'></iframe>"""
+    site.pages["/done"] = "<script>fetch('/say?done=1')</script>"
+    stranger.pages["/frame"] = f"<img src='{site.address}/from-frame'>"
+    settings = BrowserSettings(headers={"X-Token": "hunter2", "Accept": "own/type"})
+    with recording(f"{site.address}/to?{site.address}/", 60, browser=settings) as child:
+        child.await_start()
+        child.tell(Refresh(record_url=f"{site.address}/done"))
+        site.said("done")
+        child.await_report(Refreshed)
+        child.tell(Refresh(record_url=f"{stranger.address}/now-named"))
+        child.await_report(Refreshed)
+        child.tell(Stop())
+        child.reports()
+    for path in ("/", "/worker", "/post", "/ranged", "/to", "/back", "/from-frame", "/done"):
+        assert site.asked(path), path
+        for request in site.asked(path):
+            assert (request.headers["X-Token"], request.headers["Accept"]) == ("hunter2", "own/type"), path
+    [post] = site.asked("/post")
+    assert (len(post.body), post.headers["X-Own"]) == (1 << 20, "1")
+    assert site.asked("/ranged")[0].headers["Range"] == "bytes=0-1"
+    for path in ("/redirected", "/fetched", "/frame", "/to"):
+        assert stranger.asked(path), path
+        assert all("X-Token" not in request.headers for request in stranger.asked(path)), path
+    assert stranger.asked("/now-named")[0].headers["X-Token"] == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"timezone": "Mars/Olympus"}, "Browser.Timezone"),
+        ({"locale": "not a language"}, "Browser.Locale"),
+        ({"cookies": (Cookie(name="a", value="hunter2;", domain="127.0.0.1"),)}, "Browser.Cookies[0]"),
+        ({"local_storage": {"http://127.0.0.1:x": {"hunter2": "hunter2"}}}, "Browser.StorageState"),
+        ({"headers": {"X-Token": "hunter2\r\nX: y"}}, "Browser.Headers"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_the_browser_refuses_is_named_without_its_value(
+    site: Site, settings: dict[str, Any], sentence: str
+) -> None:
+    with recording(f"{site.address}/", 60, browser=BrowserSettings(**settings)) as child:
+        [failure] = child.reports()
+    assert isinstance(failure, Failed)
+    assert failure.permanent
+    assert sentence in failure.message
+    assert "hunter2" not in failure.message
+    assert site.requests == []
