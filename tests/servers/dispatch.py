@@ -47,6 +47,7 @@ def run_dispatch(nats_url: str, dsn: str, directory: Path, key: str, **settings:
         "PANOREEL_POSTGRES_DSN": dsn,
         "PANOREEL_SECRET_KEYS": json.dumps([key]),
         "PANOREEL_PORT": str(port),
+        "PANOREEL_ALLOWED_NETWORKS": '["127.0.0.0/8", "::1/128"]',
         "PANOREEL_READY_FILE": str(ready),
     }
     with log.open("ab") as output:

@@ -29,12 +29,13 @@ AS_NOBODY: list[str | Path] = (
 
 
 class PostgresServer:
-    """One server on loopback that trusts everybody there."""
+    """One server on loopback that trusts everybody there; `fsync` makes it as safe and slow as a real one."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, fsync: bool = False) -> None:
         self._data = directory / "data"
         self._log = directory / "postgres.log"
         self._port = free_ports(1)[0]
+        self._fsync = "on" if fsync else "off"
         options: list[str | Path] = ["-D", self._data, "-U", "postgres", "--auth=trust", "--no-sync"]
         subprocess.run([*AS_NOBODY, BINARIES / "initdb", *options], check=True, stdout=subprocess.DEVNULL)
         self._process: subprocess.Popen[bytes] | None = None
@@ -55,7 +56,7 @@ class PostgresServer:
             "-k",
             "",
             "-c",
-            "fsync=off",
+            f"fsync={self._fsync}",
         ]
         # It must not outlive a test run that is killed.
         command = ["setpriv", "--pdeathsig", "QUIT", *AS_NOBODY, BINARIES / "postgres", *options]

@@ -14,7 +14,9 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import SecretStr
 
+from panoreel.blobs.places import StoreAccess
 from tests.servers.nats import free_ports
 
 if TYPE_CHECKING:
@@ -60,6 +62,16 @@ class Seaweed:
             ),
         ]
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def access(self) -> StoreAccess:
+        """How the services reach it."""
+        return StoreAccess(
+            endpoint=self.endpoint,
+            region=self.region,
+            access_key=SecretStr(self.access_key),
+            secret_key=SecretStr(self.secret_key),
+        )
 
     def client(self, max_attempts: int = 1) -> "S3Client":
         """A client of the test's own, to look at what the store holds."""

@@ -108,7 +108,7 @@ async def _project_batch(transaction: AsyncConnection, position: int, batch: lis
         index_elements=["task_id"],
         set_={name: upsert.excluded[name] for name in ("last_seq", "status", "state")},
     )
-    await transaction.execute(upsert, [_task_row(task, seq) for task, seq in folded.values()])
+    await transaction.execute(upsert, [task_row(task, seq) for task, seq in folded.values()])
     last = batch[-1].seq
     await transaction.execute(
         update(positions).where(positions.c.stream == bindparam("name")).values(seq=last), {"name": TASKS}
@@ -143,9 +143,12 @@ def _archive_row(stored: StoredEvent) -> dict[str, Any]:
     }
 
 
-def _task_row(task: Task, seq: int) -> dict[str, Any]:
+def task_row(task: Task, seq: int) -> dict[str, Any]:
+    """What the read model holds of a task whose last event is at position `seq`."""
     return {
         "task_id": task.task_id,
+        "application": task.application,
+        "public_id": task.public_id,
         "last_seq": seq,
         "status": task.status,
         "create_time": task.create_time,

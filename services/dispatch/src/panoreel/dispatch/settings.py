@@ -1,31 +1,47 @@
 """Dispatch's settings."""
 
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from panoreel.contracts.events import StorageType
 from panoreel.dispatch.authentication.dates import KeyPairDates
-from panoreel.runtime.settings import ServiceSettings
+from panoreel.runtime.settings import ReachingSettings
 
 
-def _loopback(host: str) -> str:
-    if host == "localhost" or ip_address(host).is_loopback:
-        return host
-    raise ValueError("the API binds loopback only, until a task belongs to whoever started it: use 127.0.0.1")
-
-
-class DispatchSettings(ServiceSettings):
+class DispatchSettings(ReachingSettings):
     """What dispatch needs besides the shared settings."""
 
     postgres_dsn: SecretStr = Field(description="postgresql://user:password@host:port/database")
     secret_keys: tuple[SecretStr, ...] = Field(min_length=1, description="Fernet keys; the first one seals")
-    host: Annotated[str, AfterValidator(_loopback)] = "127.0.0.1"
-    port: int = Field(default=8100, ge=1, le=65535)
     key_file: Path | None = Field(
         default=None, description="the keys that may call the API; without, anybody"
+    )
+    host: str = "127.0.0.1"
+    port: int = Field(default=8100, ge=1, le=65535)
+    rate_limit: int = Field(default=500, ge=1, description="requests a second that one key may make")
+    storage_types: tuple[StorageType, ...] = Field(
+        default=("cfs",), min_length=1, description="where media may rest: what all other services have"
     )
     sign_strip_prefix: str = Field(default="", description="a path prefix that clients do not sign")
     key_pair_dates: KeyPairDates = "strict"
     show_string_to_sign: bool = Field(default=False, description="helps to debug a client's signature")
+
+    @field_validator("host")
+    @classmethod
+    def _only_keys_open_the_network(cls, host: str, info: ValidationInfo) -> str:
+        """`key_file` is checked before: fields are in their order."""
+        if host == "localhost" or _address(host).is_loopback or info.data.get("key_file"):
+            return host
+        raise ValueError(
+            "without PANOREEL_KEY_FILE, anybody may call the API, so it binds loopback only:"
+            " set a key file, or use 127.0.0.1"
+        )
+
+
+def _address(host: str) -> IPv4Address | IPv6Address:
+    try:
+        return ip_address(host)
+    except ValueError as error:
+        raise ValueError(f"{host!r} is neither an address nor localhost") from error

@@ -9,14 +9,22 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from panoreel.dispatch.actions import Actions
+from panoreel.dispatch.actions import by_name
+from panoreel.dispatch.actions.controlling import Controlling
+from panoreel.dispatch.actions.reading import Reading
+from panoreel.dispatch.actions.repetition import RequestDigests
+from panoreel.dispatch.actions.starting import Starting
+from panoreel.dispatch.actions.tasks import Tasks
 from panoreel.dispatch.api import create_api
 from panoreel.dispatch.authentication.keyfile import KeyFile
 from panoreel.dispatch.authentication.middleware import AuthenticationMiddleware, AuthenticationOptions
 from panoreel.dispatch.database import connect, migrate
+from panoreel.dispatch.health import Health
+from panoreel.dispatch.limits import DurationLimits
 from panoreel.dispatch.projection import Projection
 from panoreel.dispatch.projector import Projector
-from panoreel.dispatch.readmodel import ReadModel
+from panoreel.dispatch.ratelimit import RateLimitMiddleware
+from panoreel.dispatch.readmodel import open_read_model
 from panoreel.dispatch.settings import DispatchSettings
 from panoreel.eventlog.log import open_log
 from panoreel.eventlog.secrets import SecretStore
@@ -29,15 +37,26 @@ async def work(settings: DispatchSettings, ready: Callable[[], None]) -> None:
     """Bring the schema up to date, then project and answer until cancelled."""
     key_file = KeyFile(settings.key_file) if settings.key_file else None
     dsn = settings.postgres_dsn.get_secret_value()
-    async with connect(dsn) as engine, open_log(settings.nats_url.get_secret_value(), "dispatch") as log:
+    async with (
+        connect(dsn) as engine,
+        open_read_model(dsn) as read_model,
+        open_log(settings.nats_url.get_secret_value(), "dispatch") as log,
+    ):
         await migrate(engine)
         projector = Projector(log, engine)
         projection = Projection(dsn)
-        secrets = SecretStore(log, [key.get_secret_value() for key in settings.secret_keys])
-        actions = Actions(log, ReadModel(engine), projection, projector, secrets)
+        secret_keys = [key.get_secret_value() for key in settings.secret_keys]
+        secrets = SecretStore(log, secret_keys)
+        tasks = Tasks(log, read_model, projection, projector)
+        reading = Reading(tasks)
+        digests = RequestDigests(secret_keys)
+        starting = Starting(tasks, secrets, digests, settings.allowed_networks, settings.storage_types)
+        controlling = Controlling(tasks, secrets, settings.allowed_networks)
+        actions = by_name(starting, controlling, reading)
+        health = Health(log, read_model, projection, projector)
         server = ApiServer(
             uvicorn.Config(
-                _authenticated(create_api(actions, projector), key_file, settings),
+                _authenticated(create_api(actions, reading, health), key_file, settings),
                 host=settings.host,
                 port=settings.port,
                 log_config=None,
@@ -50,6 +69,7 @@ async def work(settings: DispatchSettings, ready: Callable[[], None]) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(projector.run())
             group.create_task(projection.listen())
+            group.create_task(DurationLimits(log).enforce(settings.nats_url.get_secret_value()))
             group.create_task(server.serve_until_cancelled())
 
 
@@ -59,7 +79,8 @@ def _authenticated(api: ASGIApp, key_file: KeyFile | None, settings: DispatchSet
     options = AuthenticationOptions(
         settings.sign_strip_prefix, settings.key_pair_dates, settings.show_string_to_sign
     )
-    return AuthenticationMiddleware(api, key_file, options)
+    limited = RateLimitMiddleware(api, settings.rate_limit)
+    return AuthenticationMiddleware(limited, key_file, options)
 
 
 class ApiServer(uvicorn.Server):

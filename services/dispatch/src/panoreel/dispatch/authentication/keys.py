@@ -18,7 +18,8 @@ class Key(_Entry):
     """A caller's key.
 
     Every secret is valid: the current one and, while it is being replaced, the previous one. `paths` are the
-    only ones that the key may call; None stands for all.
+    only ones that the key may call; None stands for all. `rate_limit` is in requests a second; None stands
+    for the deployment's.
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
@@ -28,6 +29,7 @@ class Key(_Entry):
     kind: Literal["application", "key_pair"] = "application"
     enabled: bool = True
     paths: tuple[str, ...] | None = None
+    rate_limit: Annotated[int, Field(ge=1)] | None = None
 
     def may_call(self, path: str) -> bool:
         """Whether the key is bound to this path."""

@@ -1,14 +1,10 @@
 """Lets only requests through that are signed by a key of the key file."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
-from uuid import uuid4
 
-import structlog
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from panoreel.dispatch.authentication.dates import KeyPairDates
@@ -16,13 +12,14 @@ from panoreel.dispatch.authentication.errors import Unauthorized
 from panoreel.dispatch.authentication.keyfile import KeyFile
 from panoreel.dispatch.authentication.request import SignedRequest
 from panoreel.dispatch.authentication.verification import verify
+from panoreel.dispatch.refusal import refusal
 
 MAX_BODY_BYTES: Final = 512 * 1024
-PUBLIC_PATHS: Final = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
+PUBLIC_PATHS: Final = frozenset(
+    {"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/swagger-ui.js", "/docs/swagger-ui.css"}
+)
 STRING_TO_SIGN_HEADER: Final = "X-Server-String-To-Sign"
 _MAX_SHOWN_BYTES: Final = 4096
-
-_logger = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class AuthenticationMiddleware:
         except _Disconnected:
             return
         except _BodyTooLarge as error:
-            await _refusal(413, str(error))(scope, receive, send)
+            await refusal(413, str(error))(scope, receive, send)
             return
         request = SignedRequest(scope["method"], path, scope["query_string"], scope["headers"], body)
         try:
@@ -78,7 +75,7 @@ class AuthenticationMiddleware:
                 key_pair_dates=self._options.key_pair_dates,
             )
         except Unauthorized as error:
-            await _refusal(error.status, error.message, self._debugging(error))(scope, receive, send)
+            await refusal(error.status, error.message, self._debugging(error))(scope, receive, send)
             return
         state = {**scope.get("state", {}), "key": key}
         await self._app({**scope, "state": state}, _replayed(body, receive), send)
@@ -119,13 +116,6 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return messages.pop() if messages else await receive()
 
     return receive_again
-
-
-def _refusal(status: int, message: str, headers: Mapping[str, str] = {}) -> Response:
-    request_id = uuid4().hex
-    _logger.info("request refused", request_id=request_id, status=status, reason=message)
-    content = json.dumps({"message": message}, separators=(",", ":")) + "\n"
-    return Response(content, status, {"X-Api-RequestId": request_id, **headers}, "application/json")
 
 
 def _without_prefix(path: str, prefix: str) -> str:

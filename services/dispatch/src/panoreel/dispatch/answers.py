@@ -1,0 +1,198 @@
+"""The answers of the API as they look on the wire.
+
+`Describe` is built by `panoreel.contracts.answers`, which the result callback shares.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from panoreel.contracts.events import StopReason, StorageType
+
+Status = Literal["normal", "recording", "paused", "canceled", "transcode", "upload", "callback", "finished"]
+
+
+class _Shown(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class VideoFile(_Shown):
+    """A stored result. `FileSize` in bytes, `FileDuration` in whole seconds."""
+
+    Filename: str
+    FileURL: str
+    FileSize: int = 0
+    FileDuration: int = 0
+
+
+class TaskResult(_Shown):
+    """What became of a task: an error, files, or both."""
+
+    ErrorCode: str | None = None
+    ErrorMessage: str | None = None
+    Videos: tuple[VideoFile, ...] = ()
+
+
+class CosDetail(_Shown):
+    """Where the result was asked to be stored."""
+
+    Domain: str | None
+    Bucket: str | None
+    Region: str | None
+    TargetDir: str | None
+    TargetName: str | None
+
+
+class VideoDetail(_Shown):
+    """The result's format."""
+
+    Muxer: str
+
+
+class OutputDetail(_Shown):
+    """What was asked of the result."""
+
+    Cos: CosDetail
+    Video: VideoDetail
+
+
+class Param(_Shown):
+    """The parameters of a task as they are now, with all that may be secret left out."""
+
+    RecordURL: str = Field(description="without query, fragment and user information")
+    CallbackURL: str | None = Field(description="without query, fragment and user information")
+    ManualStart: bool
+    Width: int
+    Height: int
+    MaxDurationLimit: int
+    PageTitle: str | None
+    Output: OutputDetail
+
+
+class Epoch(_Shown):
+    """One recorder's part of the recording. `LastSegment` is None until it has ended, or without media."""
+
+    Epoch: int
+    LastSegment: int | None
+
+
+class Gap(_Shown):
+    """Time that was lost with a recorder: where in the output, how much (seconds), and since when."""
+
+    OutputTime: float
+    LostTime: float
+    WallTime: str
+
+
+class PackagedFile(_Shown):
+    """A result before it is stored. `FileSize` in bytes, `Duration` in seconds."""
+
+    BlobKey: str
+    FileSize: int
+    Sha256: str
+    Duration: float
+    Frames: int
+
+
+class TaskDetail(_Shown):
+    """All that is known about a task. Times are `YYYY-MM-DD HH:MM:SS` in Asia/Shanghai."""
+
+    TaskID: str
+    Application: str
+    Status: Status
+    CreateTime: str
+    StartTime: str | None
+    CancelTime: str | None
+    StopTime: str | None
+    FinishTime: str | None
+    StopReason: StopReason | None
+    RetryNum: int
+    StorageType: StorageType
+    Param: Param
+    Recorder: str | None = Field(description="who owns the recording now")
+    Epochs: tuple[Epoch, ...]
+    Gaps: tuple[Gap, ...]
+    Outputs: tuple[PackagedFile, ...]
+    Result: TaskResult
+
+
+class _Answer(_Shown):
+    RequestID: str = Field(description="finds the request in the service's log")
+
+
+class Failed(_Answer):
+    """The action was not carried out."""
+
+    ErrorCode: Literal["InvalidParam", "InvalidStatus", "InternalError"]
+    ErrorMessage: str
+
+
+class Done(_Answer):
+    """The answer of the actions that change a task: it is so, and can be read."""
+
+    TaskID: str
+
+
+class Description(_Answer):
+    """The answer of `Describe`. Times are in Unix seconds; what is empty is left out."""
+
+    TaskID: str
+    Status: Status
+    CreateTime: int
+    StartTime: int | None = None
+    CancelTime: int | None = None
+    StopTime: int | None = None
+    FinishTime: int | None = None
+    RetryNum: int = 0
+    StorageType: StorageType
+    Result: TaskResult | None = None
+
+
+class DetailAnswer(TaskDetail, _Answer):
+    """The answer of `DescribeDetail`."""
+
+
+class TaskList(_Answer):
+    """The answer of `List`: how many tasks there are in all, and a page of them, newest first."""
+
+    Total: int
+    Tasks: tuple[TaskDetail, ...]
+
+
+Answer = Failed | Description | DetailAnswer | TaskList | Done
+
+
+class Refusal(_Shown):
+    """Why a request reached no action."""
+
+    message: str
+
+
+class TaskEvent(_Shown):
+    """One event of a task. `Seq` is its position in the log, `Time` in RFC 3339, `Actor` a service."""
+
+    Seq: int
+    Type: str
+    Time: str
+    Actor: str
+    Data: dict[str, Any]
+
+
+class TaskEvents(_Shown):
+    """A task's events, oldest first."""
+
+    Events: tuple[TaskEvent, ...]
+
+
+class Live(_Shown):
+    """Whether the service works; `projection` says what stopped the read model."""
+
+    status: Literal["ok", "failing"]
+    projection: str | None = None
+
+
+class Ready(_Shown):
+    """Whether requests can be answered now; `problems` has a sentence for each part that fails."""
+
+    status: Literal["ready", "not ready"]
+    problems: dict[str, str] = {}

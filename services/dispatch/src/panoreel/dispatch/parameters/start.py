@@ -1,0 +1,99 @@
+"""`Data` of Start."""
+
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import StrictBool, model_validator
+
+from panoreel.contracts import events
+from panoreel.contracts.browser import BrowserSettings
+from panoreel.dispatch.parameters.browser import BrowserParameters
+from panoreel.dispatch.parameters.errors import InvalidParam
+from panoreel.dispatch.parameters.fields import (
+    HttpUrl,
+    InRange,
+    OptionalHttpUrl,
+    Parameters,
+    PublicTaskId,
+    Title,
+    UserAgentText,
+)
+from panoreel.dispatch.parameters.output import OutputParameters
+
+DEFAULT_WIDTH: Final = 1280
+DEFAULT_HEIGHT: Final = 720
+DEFAULT_DURATION_S: Final = 21_600
+MAX_SIDE: Final = 2560
+MAX_DURATION_S: Final = 36_000
+
+
+class HeaderParameters(Parameters):
+    """How the browser presents itself."""
+
+    UserAgent: UserAgentText = ""
+
+
+class StartParameters(Parameters):
+    """`Data` of `Start`. A width, height or limit of 0 stands for the default."""
+
+    TaskID: PublicTaskId | None = None
+    """The new task's id. The same request may then be repeated, and answers the same."""
+    RecordURL: HttpUrl
+    """The page to record; a media file is played from its beginning."""
+    ManualStart: StrictBool = False
+    """Whether recording begins when the page calls `window.startRecord`."""
+    Width: Annotated[int, InRange(0, MAX_SIDE)] = 0
+    """In pixels; 0 stands for 1280."""
+    Height: Annotated[int, InRange(0, MAX_SIDE)] = 0
+    """In pixels; 0 stands for 720."""
+    CallbackURL: OptionalHttpUrl = ""
+    """Where the result is posted."""
+    MaxDurationLimit: Annotated[int, InRange(0, MAX_DURATION_S)] = 0
+    """In seconds from the first frame, pauses included; 0 stands for 21600."""
+    StorageType: Literal["cfs", "cos"] | None = None
+    """Where media rests until the result is made: in a shared directory, or in a bucket."""
+    Headers: HeaderParameters = HeaderParameters()
+    PageTitle: Title = ""
+    """The title under which the page is opened."""
+    Output: OutputParameters = OutputParameters()
+    Browser: BrowserParameters = BrowserParameters()
+
+    @model_validator(mode="after")
+    def _one_user_agent(self) -> Self:
+        either, other = self.Headers.UserAgent, self.Browser.UserAgent
+        if either and other and either != other:
+            raise ValueError("Headers.UserAgent and Browser.UserAgent differ; leave one of them out")
+        return self
+
+    @classmethod
+    def parse(cls, data: dict[str, Any]) -> Self:
+        """Check `Data`.
+
+        Raises:
+            InvalidParam: naming the first wrong field, or one that asks for what does not exist yet.
+        """
+        parameters = super().parse(data)
+        if parameters.Output.Video.Muxer == "hls":
+            raise InvalidParam("Output.Video.Muxer hls is not available in this version; use mp4")
+        if parameters.Output.Vod is not None:
+            raise InvalidParam("Output.Vod is not available in this version; leave it out")
+        return parameters
+
+    def output_request(self) -> events.OutputRequest:
+        """The part that the uploader reads."""
+        return self.Output.request()
+
+    def browser_settings(self) -> BrowserSettings:
+        """The part that the recorder opens its browser with; secret."""
+        return self.Browser.settings(self.Headers.UserAgent)
+
+    def storage_type(self, configured: tuple[events.StorageType, ...]) -> events.StorageType:
+        """Where the media is to rest: by default in the shared directory, if there is one.
+
+        Raises:
+            InvalidParam: there is no such storage.
+        """
+        wanted = self.StorageType or ("cfs" if "cfs" in configured else configured[0])
+        if wanted not in configured:
+            known = " or ".join(configured)
+            raise InvalidParam(f"StorageType {wanted} is not configured here; use {known}, or leave it out")
+        return wanted
