@@ -3,7 +3,7 @@
 UV := $(shell command -v uv || echo .tools/bin/uv)
 BIN := .venv/bin
 # Import packages and distributions, by the layout: <member>/src/panoreel/<package>, <member>/pyproject.toml.
-IMPORTS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard contracts/src/panoreel/*/py.typed services/*/src/panoreel/*/py.typed deploy/local/src/panoreel/*/py.typed)))))
+IMPORTS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard contracts/src/panoreel/*/py.typed client/src/panoreel/*/py.typed services/*/src/panoreel/*/py.typed deploy/local/src/panoreel/*/py.typed)))))
 SERVICES := $(notdir $(patsubst %/,%,$(dir $(wildcard services/*/pyproject.toml))))
 
 export URL OUT
@@ -25,6 +25,7 @@ up: setup ## run the whole stack until Ctrl-C
 	@$(BIN)/panoreel up
 
 test: setup
+	@command -v node >/dev/null || deploy/local/setup.sh nodejs
 	$(BIN)/pytest -m "not soak"
 
 soak: setup ## the long rows of the tests, in full
@@ -41,8 +42,8 @@ check: setup
 
 check-alone: ## install each distribution alone and import it
 	@set -e; env=$$(mktemp -d); trap 'rm -rf "$$env"' EXIT; \
-	for name in contracts $(SERVICES) local; do \
-		module=$$([ $$name = contracts ] && echo contracts.events || echo $$name.main); \
+	for name in contracts client $(SERVICES) local; do \
+		case $$name in contracts) module=contracts.events;; client) module=client;; *) module=$$name.main;; esac; \
 		echo "panoreel-$$name alone: import panoreel.$$module"; \
 		UV_PROJECT_ENVIRONMENT=$$env $(UV) sync --quiet --frozen --no-dev --no-editable \
 			--python "$(CURDIR)/$(BIN)/python" --package panoreel-$$name; \

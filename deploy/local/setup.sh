@@ -1,12 +1,12 @@
 #!/bin/sh
 # Makes this clone ready to use: system packages, the service user, uv, and the Python packages of uv.lock.
-# Idempotent: what is there already is left alone. What may not be installed is named, with the command for it.
+# Its arguments are further system packages. Idempotent: what is there already is left alone. What may not be installed is named, with the command for it.
 set -eu
 cd "$(dirname "$0")/../.."
 
 UV_VERSION=0.13.9
 PACKAGES="ca-certificates chromium chromium-sandbox xserver-xorg-core xserver-xorg-video-dummy xvfb pulseaudio libpulse0 libxcb1
-    libatomic1 fonts-noto-cjk fonts-noto-color-emoji fonts-liberation fonts-dejavu-core"
+    libatomic1 nftables fonts-noto-cjk fonts-noto-color-emoji fonts-liberation fonts-dejavu-core $*"
 SERVICE_USER=panoreel
 STAMP=.venv/.panoreel-setup
 
@@ -103,7 +103,7 @@ is_set_up() {
     [ "$(cat $STAMP 2>/dev/null)" = "$fingerprint $PWD" ] && .venv/bin/python -c '' 2>/dev/null
 }
 
-fingerprint=$(cat uv.lock pyproject.toml contracts/pyproject.toml services/*/pyproject.toml \
+fingerprint=$(cat uv.lock pyproject.toml contracts/pyproject.toml client/pyproject.toml services/*/pyproject.toml \
     deploy/local/pyproject.toml "$0" | sha256sum)
 
 # All at once, so that whoever may not install them is told of all at once.

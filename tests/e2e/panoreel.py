@@ -6,12 +6,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from panoreel.signing.client import Credentials, Request, sign
 from tests.servers.leftovers import dead_sockets, orphaned_memory
 
 PANOREEL = Path(sys.executable).with_name("panoreel")
@@ -46,12 +47,7 @@ class Panoreel:
 
     def act(self, action: str, **data: Any) -> dict[str, Any]:
         """One request of the action API."""
-        answer = httpx.post(
-            f"{self.endpoints['api']}/record", json={"Action": action, "Data": data}, timeout=30
-        )
-        assert answer.status_code == 200
-        body: dict[str, Any] = answer.json()
-        return body
+        return self._send("POST", "/record", json.dumps({"Action": action, "Data": data}).encode())
 
     def try_act(self, action: str, **data: Any) -> dict[str, Any]:
         """One request of the action API, which may be down: then an answer with an error code."""
@@ -62,7 +58,7 @@ class Panoreel:
 
     def record(self, url: str, out: Path, *options: str) -> Recorded:
         """Run `panoreel record` against this stack."""
-        return record(url, out, "--server", self.endpoints["api"], *options)
+        return record(url, out, "--data-dir", str(self.data), *options)
 
     def await_task(
         self, task_id: str, until: Callable[[dict[str, Any]], bool], timeout_s: float = 60
@@ -76,10 +72,18 @@ class Panoreel:
 
     def events(self, task_id: str) -> list[dict[str, Any]]:
         """The task's history."""
-        history: list[dict[str, Any]] = httpx.get(
-            f"{self.endpoints['api']}/tasks/{task_id}/events", timeout=30
-        ).json()["Events"]
+        history: list[dict[str, Any]] = self._send("GET", f"/tasks/{task_id}/events")["Events"]
         return history
+
+    def _send(self, method: str, path: str, body: bytes = b"") -> dict[str, Any]:
+        """A signed request; its answer, be it an error of an action."""
+        credentials = Credentials(self.endpoints["app_key"], self.endpoints["app_secret"])
+        url = self.endpoints["api"] + path
+        headers = sign(credentials, Request(method, url, body), datetime.now(UTC))
+        answer = httpx.request(method, url, content=body, headers=headers, timeout=30)
+        assert answer.status_code == 200, answer.text
+        content: dict[str, Any] = answer.json()
+        return content
 
 
 def record(url: str, out: Path, *options: str) -> Recorded:

@@ -10,6 +10,7 @@ import httpx
 import psutil
 import pytest
 
+from panoreel.contracts.identifiers import scoped
 from panoreel.dispatch.audit import audit
 from panoreel.dispatch.database import connect
 from panoreel.eventlog.log import open_log
@@ -52,7 +53,7 @@ def start(panoreel: Panoreel, url: str, segments: int) -> str:
 
 def await_segments(panoreel: Panoreel, task_id: str, epoch: int, count: int) -> None:
     """Wait until this many segments of an epoch rest in the blob store."""
-    blobs = panoreel.data / "blobs" / "segments" / task_id / str(epoch)
+    blobs = panoreel.data / "blobs" / "segments" / scoped("default", task_id) / str(epoch)
     deadline = time.monotonic() + 60
     while len(list(blobs.glob("*.mp4"))) < count:
         assert time.monotonic() < deadline, panoreel.act("Describe", TaskID=task_id)

@@ -7,16 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from panoreel.local import prerequisites
-from panoreel.local.client import Client
-from panoreel.local.errors import DownloadFailed, MissingPrerequisites
+from panoreel.local.errors import MissingPrerequisites
 
 
 def panoreel(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -92,7 +88,7 @@ def test_an_unreachable_server_is_an_error_in_json_too() -> None:
     assert answer.returncode == 1
     result = json.loads(answer.stdout)
     assert result["file"] is None
-    assert result["error"]["code"] == "ServerUnreachable"
+    assert result["error"]["code"] == "Unreachable"
     assert result["error"]["message"] in answer.stderr
 
 
@@ -106,36 +102,3 @@ def test_missing_packages_are_named_with_the_command_that_installs_them(
         MissingPrerequisites, match=r"install --no-install-recommends chromium fonts-noto-cjk$"
     ):
         prerequisites.check()
-
-
-class _Files(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "1000")
-        self.end_headers()
-        self.wfile.write(b"x" * (1000 if self.path == "/whole" else 400))
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def files() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Files) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-def test_a_file_is_replaced_only_by_a_whole_one(files: str, tmp_path: Path) -> None:
-    target = tmp_path / "recording.mp4"
-    target.write_bytes(b"older")
-    with Client(files) as client:
-        with pytest.raises(DownloadFailed):
-            list(client.download(f"{files}/cut", target))
-        assert target.read_bytes() == b"older"
-        assert list(client.download(f"{files}/whole", target))[-1] == 1000
-    assert target.read_bytes() == b"x" * 1000
-    assert list(tmp_path.iterdir()) == [target]

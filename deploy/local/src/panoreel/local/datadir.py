@@ -24,11 +24,13 @@ def default_data_dir() -> Path:
     return Path(base) / "panoreel"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Endpoints:
-    """Where a running stack can be reached, credentials included."""
+    """Where a running stack can be reached, credentials included; an empty `app_key` stands for none."""
 
     api: str
+    app_key: str = ""
+    app_secret: str = ""
     nats: str
     postgres: str
     s3: str

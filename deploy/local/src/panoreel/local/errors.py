@@ -1,6 +1,10 @@
 """What can go wrong outside the services. Each message is a sentence for the person at the terminal."""
 
 from pathlib import Path
+from typing import Final
+
+GIVEN_UP: Final = 130
+"""The exit status of a program that Ctrl-C ended, by the shells' convention (128 + SIGINT)."""
 
 
 class LocalError(Exception):
@@ -30,19 +34,3 @@ class PortInUse(LocalError):
 
 class StartFailed(LocalError):
     """A program of the stack ended, or did not become ready, while the stack was starting."""
-
-
-class ServerUnreachable(LocalError):
-    """The Panoreel API does not answer, or not as Panoreel does."""
-
-
-class RequestRefused(LocalError):
-    """The API refused a request, with `code` and a sentence."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class DownloadFailed(LocalError):
-    """The finished recording could not be fetched in full."""

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import typer
 
+from . import commands
+from .connection import AppKey, AppSecret, AsJson, DataDir, Server, stack_command
 from .errors import LocalError
+from .starting import start
 
 Value = TypeVar("Value")
 
@@ -15,13 +18,6 @@ app = typer.Typer(
     add_completion=False,
     help="Records a web page, as seen and heard, into a video file.",
 )
-
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        help="Where the stack keeps its data.", show_default="~/.local/share/panoreel", file_okay=False
-    ),
-]
 
 
 @app.command()
@@ -70,14 +66,16 @@ def record(
         Path, typer.Option(help="The file to write; an older one is replaced.", dir_okay=False)
     ] = Path("recording.mp4"),
     data_dir: DataDir = None,
-    server: Annotated[str | None, typer.Option(help="The API of a stack that runs elsewhere.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+    server: Server = None,
+    app_key: AppKey = None,
+    app_secret: AppSecret = None,
+    json: AsJson = False,
 ) -> None:
     """Record a page into a video file. Ctrl-C ends the recording and keeps it; a second one gives it up."""
+    from panoreel.client.downloads import check_target
     from panoreel.contracts.urls import check_http_url
 
-    from .client import check_target
-    from .record import run
+    from .record import Stack, run
     from .recording import Recording
 
     if url:
@@ -86,7 +84,22 @@ def record(
         _check("--server", check_http_url, server)
     _check("--out", check_target, out)
     recording = Recording(url or "", seconds, width, height, out)
-    raise typer.Exit(run(recording, data_dir=data_dir, server=server, as_json=json))
+    raise typer.Exit(run(recording, Stack(server, data_dir, app_key, app_secret), as_json=json))
+
+
+COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "start": start,
+    "pause": commands.pause,
+    "resume": commands.resume,
+    "refresh": commands.refresh,
+    "stop": commands.stop,
+    "describe": commands.describe,
+    "list": commands.list_,
+    "events": commands.events,
+    "watch": commands.watch,
+}
+for name, command in COMMANDS.items():
+    app.command(name)(stack_command(command))
 
 
 def _check(option: str, check: Callable[[Value], object], value: Value) -> None:

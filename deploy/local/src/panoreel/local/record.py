@@ -3,31 +3,40 @@
 import json
 import sys
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
 
+from panoreel.client import PanoreelError
+
 from . import prerequisites
-from .client import Client
+from .connection import connect
 from .datadir import DataDirectory, default_data_dir
 from .demo_server import demo_page
-from .errors import LocalError, RequestRefused
+from .errors import GIVEN_UP, LocalError
 from .progress import Progress
 from .recording import Outcome, Recording, record
 from .session import running_stack
 from .tables import events_table
 
-GIVEN_UP = 130
-"""The exit status of a program that Ctrl-C ended, by the shells' convention (128 + SIGINT)."""
+
+@dataclass(frozen=True)
+class Stack:
+    """Which stack is to record, and as whom; without a `server`, the one of the data directory."""
+
+    server: str | None
+    data_dir: Path | None
+    app_key: str | None
+    app_secret: str | None = field(repr=False)
 
 
-def run(recording: Recording, *, data_dir: Path | None, server: str | None, as_json: bool) -> int:
+def run(recording: Recording, stack: Stack, *, as_json: bool) -> int:
     """Record, report on the terminal, and return the exit status: 0 only if there is a complete file."""
     errors = Console(stderr=True)
     try:
-        outcome = _record(recording, data_dir, server, errors)
-    except RequestRefused as error:
+        outcome = _record(recording, stack, errors)
+    except PanoreelError as error:
         outcome = Outcome(error={"code": error.code, "message": str(error)})
     except LocalError as error:
         outcome = Outcome(error={"code": type(error).__name__, "message": str(error)})
@@ -44,15 +53,15 @@ def run(recording: Recording, *, data_dir: Path | None, server: str | None, as_j
     return 0
 
 
-def _record(recording: Recording, data_dir: Path | None, server: str | None, errors: Console) -> Outcome:
+def _record(recording: Recording, stack: Stack, errors: Console) -> Outcome:
     with ExitStack() as cleanup:
         if not recording.url:
             recording = replace(recording, url=cleanup.enter_context(demo_page()))
-        if server is None:
+        if stack.server is None:
             prerequisites.check()
-            directory = DataDirectory.at(data_dir or default_data_dir())
-            server = cleanup.enter_context(running_stack(directory)).api
-        client = cleanup.enter_context(Client(server))
+            directory = DataDirectory.at(stack.data_dir or default_data_dir())
+            cleanup.enter_context(running_stack(directory))
+        client = cleanup.enter_context(connect(stack.server, stack.data_dir, stack.app_key, stack.app_secret))
         progress = cleanup.enter_context(Progress(errors, recording.seconds))
         return record(client, recording, progress)
 

@@ -5,17 +5,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from .client import Client
-from .errors import RequestRefused, ServerUnreachable
+from panoreel.client import Event, Panoreel, PanoreelError, StartRequest
+from panoreel.client import Recording as Task
+from panoreel.client.waiting import Patience
+
 from .progress import Progress
 
 POLL_S = 0.2
-UNREACHABLE_S = 30.0
-"""A recording goes on without its API, so we wait this long for the API to come back."""
 
 
 @dataclass(frozen=True)
@@ -76,30 +77,33 @@ def _counted_interrupts() -> Iterator[Interrupts]:
         signal.signal(signal.SIGINT, previous)
 
 
-def record(client: Client, recording: Recording, progress: Progress) -> Outcome:
+def record(client: Panoreel, recording: Recording, progress: Progress) -> Outcome:
     """Record, wait for the file and fetch it. The first Ctrl-C ends the recording but keeps it.
 
-    Raises a `LocalError` when the server refuses, cannot be reached, or the file cannot be fetched, and
+    Raises a `PanoreelError` when the server refuses, cannot be reached, or the file cannot be fetched, and
     `KeyboardInterrupt` at the second Ctrl-C.
     """
     with _counted_interrupts() as interrupts:
-        task_id = client.start(
-            recording.url, seconds=recording.seconds, width=recording.width, height=recording.height
+        request = StartRequest(
+            record_url=recording.url,
+            width=recording.width,
+            height=recording.height,
+            max_duration_s=recording.seconds,
         )
+        task_id = client.start(request)
         task = _follow(client, task_id, interrupts, progress)
-        result = task.get("Result", {})
-        videos = result.get("Videos", [])
-        if videos:
-            total = int(videos[0].get("FileSize", 0))
-            for so_far in client.download(videos[0]["FileURL"], recording.out):
-                progress.downloading(so_far, total)
-        return _outcome(task_id, task, client.events(task_id), recording.out if videos else None)
+        if task.videos:
+            video = task.videos[0]
+            client.download(
+                video, recording.out, lambda got_bytes: progress.downloading(got_bytes, video.file_bytes)
+            )
+        return _outcome(task, client.events(task_id), recording.out if task.videos else None)
 
 
-def _follow(client: Client, task_id: str, interrupts: Interrupts, progress: Progress) -> dict[str, Any]:
-    """Poll the task until it is finished; returns it as `Describe` shows it."""
+def _follow(client: Panoreel, task_id: str, interrupts: Interrupts, progress: Progress) -> Task:
+    """Poll the task until it is finished."""
     stop_sent = False
-    answered = time.monotonic()
+    patience = Patience()
     while True:
         time.sleep(POLL_S)
         try:
@@ -108,42 +112,38 @@ def _follow(client: Client, task_id: str, interrupts: Interrupts, progress: Prog
                 stop_sent = True
                 progress.note("stopping; the recording is kept (Ctrl-C again gives it up)")
             task = client.describe(task_id)
-        except (ServerUnreachable, RequestRefused) as error:
-            if isinstance(error, RequestRefused) and error.code != "InternalError":
-                raise
-            if time.monotonic() - answered > UNREACHABLE_S:
-                raise
+        except PanoreelError as error:
+            patience.bear(error)
             continue
-        answered = time.monotonic()
-        started = task.get("StartTime")
-        ended = task.get("StopTime")
-        elapsed_s = (ended or time.time()) - started if started else 0.0
-        progress.state(task["Status"], elapsed_s)
-        if task["Status"] == "finished":
+        patience.answered()
+        ended = task.stop_time or datetime.now(UTC)
+        elapsed_s = (ended - task.start_time).total_seconds() if task.start_time else 0.0
+        progress.state(task.status, elapsed_s)
+        if task.status == "finished":
             return task
 
 
-def _outcome(task_id: str, task: dict[str, Any], events: list[dict[str, Any]], file: Path | None) -> Outcome:
-    result = task.get("Result", {})
+def _outcome(task: Task, events: tuple[Event, ...], file: Path | None) -> Outcome:
     error = None
-    if "ErrorCode" in result or file is None:
-        code = result.get("ErrorCode", "NoRecording")
-        error = {"code": code, "message": result.get("ErrorMessage", "the task ended without a recording")}
+    if task.result.error_code or file is None:
+        code = task.result.error_code or "NoRecording"
+        message = task.result.error_message or "the task ended without a recording"
+        error = {"code": code, "message": message}
     return Outcome(
-        task_id=task_id,
+        task_id=task.task_id,
         file=str(file.absolute()) if file else None,
         duration_s=_from_outputs(events, "duration_s"),
         frames=_from_outputs(events, "frames"),
         bytes=file.stat().st_size if file else None,
-        status=task["Status"],
-        events=events,
+        status=task.status,
+        events=[event.as_json() for event in events],
         error=error,
     )
 
 
-def _from_outputs(events: list[dict[str, Any]], name: str) -> Any:
+def _from_outputs(events: tuple[Event, ...], name: str) -> Any:
     """What the packaging stage says of the file."""
     for event in events:
-        for output in event.get("Data", {}).get("outputs", []):
+        for output in event.data.get("outputs", []):
             return output.get(name)
     return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from . import nats, postgres, seaweed
+from . import keys, nats, postgres, seaweed
 from .datadir import DataDirectory, Identity
 from .ports import LOOPBACK
 from .process import Program
@@ -18,23 +18,31 @@ SERVICE_USER = "panoreel"
 STOP_TIMEOUT_S = 20.0
 """A recorder seals what it is recording before it goes; the others finish what is under way."""
 
+ALLOWED_NETWORKS = ["127.0.0.0/8", "::1/128"]
+"""Who uses a stack of their own records pages of this machine, too."""
+
 
 def settings(
     directory: DataDirectory, identity: Identity, ports: Mapping[str, int], api_port: int
 ) -> dict[str, dict[str, str]]:
     """The `PANOREEL_…` variables of each service, without the prefix; dispatch, the API, comes first."""
     secret_keys = {"SECRET_KEYS": json.dumps([identity.secret_key])}
-    blobs = {"BLOBS_DIR": str(directory.path / "blobs")}
+    reach = {"ALLOWED_NETWORKS": json.dumps(ALLOWED_NETWORKS)}
+    blobs = {"BLOBS_DIR": str(directory.path / "blobs"), **_object_store("RAW", identity, ports)}
     user = {"USER": SERVICE_USER} if os.geteuid() == 0 else {}
     return {
         "dispatch": {
             **secret_keys,
+            **reach,
             "POSTGRES_DSN": postgres.dsn(identity, ports["postgres"]),
             "HOST": LOOPBACK,
             "PORT": str(api_port),
+            "KEY_FILE": str(keys.key_file(directory)),
+            "STORAGE_TYPES": json.dumps(["cfs", "cos"]),
         },
         "recorder": {
             **secret_keys,
+            **reach,
             **blobs,
             **user,
             "RECORDER_ID": identity.recorder_id,
@@ -44,15 +52,22 @@ def settings(
         "transcoder": blobs,
         "uploader": {
             **blobs,
-            "S3_ENDPOINT": seaweed.url(ports),
-            "S3_ACCESS_KEY": identity.s3_access_key,
-            "S3_SECRET_KEY": identity.s3_secret_key,
-            "S3_BUCKET": seaweed.BUCKET,
-            "S3_REGION": seaweed.REGION,
-            "S3_ADDRESSING_STYLE": "path",
+            **_object_store("S3", identity, ports),
             "PUBLIC_URL_SCHEME": "http",
         },
-        "notifier": secret_keys,
+        "notifier": {**secret_keys, **reach},
+    }
+
+
+def _object_store(use: str, identity: Identity, ports: Mapping[str, int]) -> dict[str, str]:
+    """How the bucket is reached, for results (`S3`) or for media on its way to them (`RAW`)."""
+    return {
+        f"{use}_ENDPOINT": seaweed.url(ports),
+        f"{use}_ACCESS_KEY": identity.s3_access_key,
+        f"{use}_SECRET_KEY": identity.s3_secret_key,
+        f"{use}_BUCKET": seaweed.BUCKET,
+        f"{use}_REGION": seaweed.REGION,
+        f"{use}_ADDRESSING_STYLE": "path",
     }
 
 

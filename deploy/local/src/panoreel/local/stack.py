@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from . import nats, postgres, seaweed, services
+from . import keys, nats, postgres, seaweed, services
 from .datadir import DataDirectory, Endpoints, Identity
 from .errors import LocalError
 from .logs import show_warnings
@@ -66,12 +66,15 @@ class Stack:
         self._directory = directory
         self._report = report
         self._identity = identity = directory.identity()
+        key = keys.shown_key(directory)
         self._ports = ports = kept_ports(directory.path / "ports.json", PORTS)
         self._service_programs = services_of(directory, identity, ports, api_port)
         self._servers: list[SupervisedProcess] = []
         self._services: list[SupervisedProcess] = []
         self.endpoints = Endpoints(
             api=f"http://{LOOPBACK}:{api_port}",
+            app_key=key.id,
+            app_secret=key.secret,
             nats=nats.url(identity, ports["nats"]),
             postgres=postgres.dsn(identity, ports["postgres"]),
             s3=seaweed.url(ports),

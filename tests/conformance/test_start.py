@@ -1,0 +1,170 @@
+"""What may be asked of a recording: every parameter of both API descriptions, its default, range and error.
+
+Documents 1219/66139 of Tencent Cloud. Each row is one rule.
+"""
+
+from typing import Any
+
+import pytest
+
+from tests.conformance.conftest import Api
+
+URL = "https://example.com/class"
+
+CHINESE_SAMPLE = {
+    "RecordURL": "https://web-record-1259648581.cos.ap-chengdu.myqcloud.com/test/ponyo.mp4",
+    "Width": 1280,
+    "Height": 720,
+    "CallbackURL": "http://callbacks.example.com/webrecord/callback",
+    "MaxDurationLimit": 3600,
+    "Output": {
+        "Cos": {
+            "Domain": "abc.xxx.com",
+            "Bucket": "webrecord-1234589",
+            "Region": "ap-chengdu",
+            "TargetDir": "11234/",
+            "TargetName": "record-file-name.mp4",
+        }
+    },
+}
+VOD_SAMPLE = {
+    "MediaInfo": {
+        "MediaName": "test",
+        "ExpireTime": "2033-10-01T10:00:00Z",
+        "StorageRegion": "ap-shanghai",
+        "ClassId": 1,
+    },
+    "ProcedureInfo": {"Procedure": "flow", "SessionContext": "me"},
+    "SubAppId": 1500007120,
+}
+HLS_SAMPLE = {
+    "Muxer": "hls",
+    "EncryptKey": "21834cca41778803e1afba3f41e70c90",
+    "AuthUrl": "https://keys.example.com/enc.key",
+}
+
+
+def with_video(**video: Any) -> dict[str, Any]:
+    return {"Output": {"Video": video}}
+
+
+def with_cos(**cos: Any) -> dict[str, Any]:
+    return {"Output": {"Cos": cos}}
+
+
+def with_media_info(**info: Any) -> dict[str, Any]:
+    return {"Output": {"Vod": {"MediaInfo": info}}}
+
+
+ACCEPTED: list[dict[str, Any]] = [
+    {},
+    CHINESE_SAMPLE,
+    {"ManualStart": False},
+    {"ManualStart": True},
+    # 0 stands for the default; odd sizes are allowed.
+    *({side: value} for side in ("Width", "Height") for value in (0, 1, 721, 2560, 1280.0)),
+    *({"MaxDurationLimit": value} for value in (0, 1, 36000)),
+    {"CallbackURL": ""},
+    {"CallbackURL": "http://callbacks.example.com/"},
+    {"StorageType": "cfs"},
+    {"StorageType": "cos"},
+    {"Headers": {"UserAgent": "Panoreel's visitor"}},
+    {"PageTitle": "课堂"},
+    {"Output": {}},
+    {"Output": {"Cos": {}, "Video": {}}},
+    # The descriptions promise mp4 as the default.
+    with_video(),
+    with_video(Muxer="mp4"),
+    with_cos(Bucket="another-1250000000", Region="ap-shanghai"),
+    with_cos(Domain="https://cdn.example.com"),
+    with_cos(TargetDir="a/b/", TargetName="课.mp4"),
+]
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"RecordURL": None}, "RecordURL"),
+    ({"RecordURL": ""}, "RecordURL"),
+    ({"RecordURL": 7}, "RecordURL"),
+    ({"RecordURL": "example.com"}, "RecordURL"),
+    ({"RecordURL": "ftp://example.com/"}, "RecordURL"),
+    ({"RecordURL": "https://example.com/a b"}, "RecordURL"),
+    *(({"RecordURL": f"{scheme}:x"}, "RecordURL") for scheme in ("file", "data", "javascript", "chrome")),
+    ({"ManualStart": "true"}, "ManualStart"),
+    ({"ManualStart": 1}, "ManualStart"),
+    *(
+        ({side: value}, f"{side} must be")
+        for side in ("Width", "Height")
+        for value in (-1, 2561, "1280", True, 1.5)
+    ),
+    *(({"MaxDurationLimit": value}, "MaxDurationLimit must be") for value in (-1, 36001, "60", False, 0.5)),
+    ({"CallbackURL": "callbacks.example.com"}, "CallbackURL"),
+    ({"CallbackURL": 7}, "CallbackURL"),
+    ({"StorageType": "s3"}, "StorageType"),
+    ({"StorageType": ""}, "StorageType"),
+    ({"Headers": {"UserAgent": "a\r\nb"}}, "Headers.UserAgent"),
+    ({"Headers": {"UserAgent": 7}}, "Headers.UserAgent"),
+    ({"Headers": {"Cookie": "a=b"}}, "Headers.Cookie"),
+    ({"Headers": "x"}, "Headers"),
+    ({"PageTitle": 7}, "PageTitle"),
+    ({"PageTitle": "x" * 300}, "PageTitle"),
+    ({"Output": "x"}, "Output"),
+    ({"Output": {"S3": {}}}, "Output.S3"),
+    (with_video(Muxer="webm"), "Output.Video.Muxer"),
+    (with_video(Muxer=""), "Output.Video.Muxer"),
+    # What the next versions bring is checked in full already, and refused for what it is.
+    (with_video(Muxer="hls"), "Output.Video.Muxer hls is not available"),
+    ({"Output": {"Video": HLS_SAMPLE}}, "Output.Video.Muxer hls is not available"),
+    (with_video(Muxer="hls", EncryptKey="21834cca41778803e1afba3f41e70c90"), "Output.Video.AuthUrl"),
+    (with_video(**{**HLS_SAMPLE, "EncryptKey": "short"}), "Output.Video.EncryptKey"),
+    (with_video(**{**HLS_SAMPLE, "AuthUrl": "nowhere"}), "Output.Video.AuthUrl"),
+    (with_video(**{**HLS_SAMPLE, "EncryptIv": "xyz"}), "Output.Video.EncryptIv"),
+    ({"Output": {"Vod": VOD_SAMPLE}}, "Output.Vod is not available"),
+    (with_media_info(MediaName="null"), "Output.Vod.MediaInfo.MediaName"),
+    (with_media_info(MediaName=" "), "Output.Vod.MediaInfo.MediaName"),
+    (with_media_info(ExpireTime="tomorrow"), "Output.Vod.MediaInfo.ExpireTime"),
+    (with_media_info(ClassId="one"), "Output.Vod.MediaInfo.ClassId"),
+    (with_media_info(SourceContext="x" * 251), "Output.Vod.MediaInfo.SourceContext"),
+    (
+        {"Output": {"Vod": {"ProcedureInfo": {"SessionContext": "x" * 1001}}}},
+        "Output.Vod.ProcedureInfo.SessionContext",
+    ),
+    ({"Output": {"Vod": {"SubAppId": []}}}, "Output.Vod.SubAppId"),
+    (with_cos(TargetDir="../up"), "Output.Cos.TargetDir"),
+    (with_cos(TargetName="a/../b"), "Output.Cos.TargetName"),
+    (with_cos(Bucket="Not A Bucket"), "Output.Cos.Bucket"),
+    (with_cos(Region="!"), "Output.Cos.Region"),
+    (with_cos(Domain="a b"), "Output.Cos.Domain"),
+    (with_cos(TargetDir=7), "Output.Cos.TargetDir"),
+    ({"Widht": 640}, "Widht is not a parameter"),
+]
+
+
+@pytest.mark.parametrize("data", ACCEPTED, ids=str)
+def test_accepted(api: Api, data: dict[str, Any]) -> None:
+    answer = api.act("Start", **({"RecordURL": URL} | data))
+    assert set(answer) == {"TaskID"}, answer
+    assert api.act("Describe", TaskID=answer["TaskID"])["Status"] == "normal"
+
+
+@pytest.mark.parametrize(("data", "beginning"), REFUSED, ids=str)
+def test_refused(api: Api, data: dict[str, Any], beginning: str) -> None:
+    answer = api.act("Start", **({"RecordURL": URL} | data))
+    assert answer["ErrorCode"] == "InvalidParam"
+    assert answer["ErrorMessage"].startswith(beginning), answer
+
+
+def test_the_record_url_is_required(api: Api) -> None:
+    assert api.act("Start", Width=640) == {"ErrorCode": "InvalidParam", "ErrorMessage": "RecordURL missing"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        ({}, {"Width": 1280, "Height": 720, "MaxDurationLimit": 21600}),
+        ({"Width": 0, "Height": 0, "MaxDurationLimit": 0}, {"Width": 1280, "Height": 720}),
+        ({"Width": 641, "Height": 361}, {"Width": 641, "Height": 361}),
+    ],
+    ids=str,
+)
+def test_defaults(api: Api, asked: dict[str, Any], shown: dict[str, Any]) -> None:
+    parameters = api.act("DescribeDetail", TaskID=api.start(**asked))["Param"]
+    assert parameters | shown == parameters
