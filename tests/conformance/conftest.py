@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -62,26 +63,32 @@ class Api:
 
     def start(self, **data: Any) -> str:
         """Start a task; its id."""
-        answer = self.act("Start", **{"RecordURL": "https://example.com/class", **data})
+        answer = self.act("Start", **{"RecordURL": "http://127.0.0.1:1/class", **data})
         task_id: str = answer["TaskID"]
         return task_id
 
     def report(self, task_id: str, *commands: Command) -> None:
-        """Append what the other services would."""
-        asyncio.run(self._report(scoped("school", task_id), commands))
-        self.act("Describe", TaskID=task_id)
+        """Append what the other services would, and wait until it can be read."""
+        seq = asyncio.run(self._report(scoped("school", task_id), commands))
+        while self._history(task_id)[-1]["Seq"] < seq:
+            time.sleep(0.02)
 
     def events(self, task_id: str) -> list[str]:
         """The types of the task's events."""
+        return [event["Type"] for event in self._history(task_id)]
+
+    def _history(self, task_id: str) -> list[dict[str, Any]]:
         url = f"{self.dispatch.url}/tasks/{task_id}/events"
         headers = sign(SCHOOL, Request("GET", url), datetime.now(UTC))
-        history = httpx.get(url, headers=headers, timeout=30).json()["Events"]
-        return [event["Type"] for event in history]
+        history: list[dict[str, Any]] = httpx.get(url, headers=headers, timeout=30).json()["Events"]
+        return history
 
-    async def _report(self, task_id: str, commands: tuple[Command, ...]) -> None:
+    async def _report(self, task_id: str, commands: tuple[Command, ...]) -> int:
+        seq = 0
         async with open_log(self.nats_url, "conformance") as log:
             for command in commands:
-                await log.execute(task_id, command, Cause("conformance"))
+                seq = (await log.execute(task_id, command, Cause("conformance"))).seq
+        return seq
 
 
 @pytest.fixture(scope="module")

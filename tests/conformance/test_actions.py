@@ -85,7 +85,7 @@ ROWS = [
     *(Row("Refresh", status, status) for status in ("normal", *LATER)),
     # With a RecordURL it leads to another page; the same rules apply.
     *(
-        Row("Refresh", status, status, expected, data={"RecordURL": "https://example.com/students"})
+        Row("Refresh", status, status, expected, data={"RecordURL": "http://127.0.0.1:1/students"})
         for status, expected in (
             ("normal", ()),
             ("recording", ("refresh_requested",)),
@@ -272,11 +272,11 @@ def test_a_failed_task_tells_why_while_its_callback_is_pending(api: Api) -> None
 
 
 def test_the_detail_has_times_for_people(api: Api) -> None:
-    task_id = api.start(RecordURL="https://example.com/class?token=hunter2")
+    task_id = api.start(RecordURL="http://127.0.0.1:1/class?token=hunter2")
     detail = api.act("DescribeDetail", TaskID=task_id)
     shown = datetime.strptime(f"{detail['CreateTime']}+0800", "%Y-%m-%d %H:%M:%S%z")
     assert abs((datetime.now(UTC) - shown).total_seconds()) < 60
-    assert detail["Param"]["RecordURL"] == "https://example.com/class"
+    assert detail["Param"]["RecordURL"] == "http://127.0.0.1:1/class"
     assert "hunter2" not in str(detail)
 
 
@@ -307,7 +307,7 @@ class TestList:
     def test_tasks_are_found_by_state_and_time_page_by_page(self, api: Api) -> None:
         ids = [api.start() for _ in range(5)]
         api.report(ids[0], *IN_STATUS["finished"])
-        theirs = api.act("Start", OTHER_SCHOOL, RecordURL="https://example.com/")["TaskID"]
+        theirs = api.act("Start", OTHER_SCHOOL, RecordURL="http://127.0.0.1:1/")["TaskID"]
         everything = api.act("List", Status="all")
         found = [task["TaskID"] for task in everything["Tasks"]]
         assert found[:5] == ids[::-1]
@@ -331,7 +331,7 @@ class TestIdempotency:
     """A `TaskID` that comes with Start is the new task's, and makes the request repeatable."""
 
     def test_the_same_request_again_has_the_same_answer(self, api: Api) -> None:
-        data = {"TaskID": "lesson_1-a", "RecordURL": "https://example.com/1?token=a", "Width": 640}
+        data = {"TaskID": "lesson_1-a", "RecordURL": "http://127.0.0.1:1/1?token=a", "Width": 640}
         assert api.act("Start", **data) == {"TaskID": "lesson_1-a"}
         assert api.act("Start", **data) == {"TaskID": "lesson_1-a"}
         assert api.events("lesson_1-a") == ["task_created"]
@@ -340,30 +340,34 @@ class TestIdempotency:
 
     @pytest.mark.parametrize(
         "change",
-        [{"Width": 641}, {"RecordURL": "https://example.com/1?token=b"}, {"CallbackURL": "http://c.com/"}],
+        [
+            {"Width": 641},
+            {"RecordURL": "http://127.0.0.1:1/1?token=b"},
+            {"CallbackURL": "http://127.0.0.1:2/"},
+        ],
         ids=str,
     )
     def test_another_request_of_the_same_id_is_refused(self, api: Api, change: dict[str, Any]) -> None:
-        data = {"TaskID": f"changed-{next(iter(change))}", "RecordURL": "https://example.com/1?token=a"}
+        data = {"TaskID": f"changed-{next(iter(change))}", "RecordURL": "http://127.0.0.1:1/1?token=a"}
         api.act("Start", **data)
         answer = api.act("Start", **(data | change))
         assert answer["ErrorCode"] == "InvalidParam"
         assert answer["ErrorMessage"].startswith("TaskID")
 
     def test_the_id_may_stand_in_the_envelope(self, api: Api) -> None:
-        body = {"Action": "Start", "TaskID": "outside", "Data": {"RecordURL": "https://example.com/"}}
+        body = {"Action": "Start", "TaskID": "outside", "Data": {"RecordURL": "http://127.0.0.1:1/"}}
         assert api.post(body).json()["TaskID"] == "outside"
         assert api.act("Describe", TaskID="outside")["TaskID"] == "outside"
 
     def test_two_applications_may_use_the_same_id(self, api: Api) -> None:
-        ours = {"TaskID": "common", "RecordURL": "https://example.com/ours"}
-        theirs = {"TaskID": "common", "RecordURL": "https://example.com/theirs"}
+        ours = {"TaskID": "common", "RecordURL": "http://127.0.0.1:1/ours"}
+        theirs = {"TaskID": "common", "RecordURL": "http://127.0.0.1:1/theirs"}
         assert api.act("Start", **ours) == api.act("Start", OTHER_SCHOOL, **theirs) == {"TaskID": "common"}
         api.act("Stop", TaskID="common")
         assert api.act("Describe", OTHER_SCHOOL, TaskID="common")["Status"] == "normal"
 
     @pytest.mark.parametrize("task_id", ["", "a" * 65, "a.b", "a b", "课", 7, ["a"]], ids=repr)
     def test_a_malformed_id_is_refused(self, api: Api, task_id: object) -> None:
-        answer = api.act("Start", TaskID=task_id, RecordURL="https://example.com/")
+        answer = api.act("Start", TaskID=task_id, RecordURL="http://127.0.0.1:1/")
         assert answer["ErrorCode"] == "InvalidParam"
         assert answer["ErrorMessage"].startswith("TaskID")

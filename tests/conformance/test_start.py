@@ -9,13 +9,13 @@ import pytest
 
 from tests.conformance.conftest import Api
 
-URL = "https://example.com/class"
+URL = "http://127.0.0.1:1/class"
 
 CHINESE_SAMPLE = {
     "RecordURL": "https://web-record-1259648581.cos.ap-chengdu.myqcloud.com/test/ponyo.mp4",
     "Width": 1280,
     "Height": 720,
-    "CallbackURL": "http://callbacks.example.com/webrecord/callback",
+    "CallbackURL": "http://127.0.0.1:1/webrecord/callback",
     "MaxDurationLimit": 3600,
     "Output": {
         "Cos": {
@@ -65,7 +65,7 @@ ACCEPTED: list[dict[str, Any]] = [
     *({side: value} for side in ("Width", "Height") for value in (0, 1, 721, 2560, 1280.0)),
     *({"MaxDurationLimit": value} for value in (0, 1, 36000)),
     {"CallbackURL": ""},
-    {"CallbackURL": "http://callbacks.example.com/"},
+    {"CallbackURL": "http://127.0.0.1:1/"},
     {"StorageType": "cfs"},
     {"StorageType": "cos"},
     {"Headers": {"UserAgent": "Panoreel's visitor"}},
