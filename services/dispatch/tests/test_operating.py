@@ -21,6 +21,8 @@ from panoreel.dispatch.database import connect, migrate, migration_config
 from panoreel.dispatch.openapi import PARAMETERS
 from panoreel.dispatch.readmodel import Selection, open_read_model
 from panoreel.dispatch.settings import DispatchSettings
+from panoreel.eventlog.deployment import WEBRTC_UDP, announce
+from panoreel.eventlog.log import open_log
 from panoreel.runtime.service import load_settings
 from tests.servers.dispatch import URL, Dispatch, run_dispatch
 from tests.servers.nats import NatsServer
@@ -146,6 +148,12 @@ async def test_tasks_of_an_earlier_version_are_found(postgres_dsn: str) -> None:
             assert {task.public_id for task in found} == expected
             assert total == len(expected)
         assert await read_model.ids("task-north") == [scoped("north", "task-north")]
+
+
+async def test_health_tells_whether_pages_may_use_udp(dispatch: Dispatch, nats_server: NatsServer) -> None:
+    async with open_log(nats_server.url, "test") as log:
+        await announce(log, WEBRTC_UDP, "off")
+    assert httpx.get(f"{dispatch.url}/healthz").json() == {"status": "ok", "webrtc_udp": "off"}
 
 
 def test_every_action_and_answer_is_described(dispatch: Dispatch) -> None:

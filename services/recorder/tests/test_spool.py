@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
-from panoreel.recorder.segments import sealed
+from panoreel.contracts.media import SegmentMedia
+from panoreel.recorder.segments import make_spool, seal, sealed
 
 SEAL_FOREVER = """
 import hashlib, itertools, os, sys
@@ -57,3 +59,27 @@ def test_a_killed_recorder_leaves_no_half_segment(tmp_path: Path) -> None:
 def test_a_sidecar_alone_is_no_segment(tmp_path: Path) -> None:
     (tmp_path / "00000000.json").write_text("{}")
     assert sealed(tmp_path) == []
+
+
+def test_a_damaged_sidecar_takes_no_other_segment_with_it(tmp_path: Path) -> None:
+    partial, spool = tmp_path / "partial", tmp_path / "spool"
+    partial.mkdir()
+    make_spool(spool)
+    make_spool(spool)
+    for index in range(3):
+        media = SegmentMedia(
+            epoch=1,
+            index=index,
+            bytes=1,
+            sha256=hashlib.sha256(b"x").hexdigest(),
+            frames=1,
+            wall_time=datetime.now(UTC),
+            first_pts=index,
+            end_pts=index + 1,
+            first_sample=0,
+            end_sample=0,
+        )
+        seal(b"x", media, partial=partial, spool=spool)
+    (spool / "00000000.json").write_bytes(b"\0" * 200)
+    (spool / "00000001.json").unlink()
+    assert [media.index for _, media in sealed(spool)] == [2]

@@ -1,4 +1,4 @@
-"""Run in a network namespace of its own: the given hosts behind one wire; prints which of them hear anything."""
+"""Run in a network namespace: has the given hosts behind one wire, prints which of them hear anything."""
 
 import socket
 import subprocess

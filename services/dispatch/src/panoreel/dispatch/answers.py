@@ -185,10 +185,14 @@ class TaskEvents(_Shown):
 
 
 class Live(_Shown):
-    """Whether the service works; `projection` says what stopped the read model."""
+    """Whether the service works; `projection` says what stopped the read model.
+
+    `webrtc_udp` tells whether recorded pages may use UDP, and is absent while no recorder has said so.
+    """
 
     status: Literal["ok", "failing"]
     projection: str | None = None
+    webrtc_udp: Literal["filtered", "off"] | None = None
 
 
 class Ready(_Shown):

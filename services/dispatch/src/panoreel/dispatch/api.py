@@ -101,7 +101,8 @@ def _add_probes(api: DescribedApi, health: Health) -> None:
         if health.failure:
             failing = {"status": "failing", "projection": health.failure}
             return JSONResponse(failing, HTTPStatus.SERVICE_UNAVAILABLE)
-        return JSONResponse({"status": "ok"})
+        webrtc_udp = await health.webrtc_udp()
+        return JSONResponse({"status": "ok"} | ({"webrtc_udp": webrtc_udp} if webrtc_udp else {}))
 
     @api.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
     async def readyz() -> Response:

@@ -7,6 +7,7 @@ from typing import Final
 from panoreel.dispatch.projection import Projection
 from panoreel.dispatch.projector import Projector
 from panoreel.dispatch.readmodel import ReadModel, ReadModelUnavailable
+from panoreel.eventlog.deployment import WEBRTC_UDP, announced
 from panoreel.eventlog.errors import LogUnavailable
 from panoreel.eventlog.log import EventLog
 
@@ -28,6 +29,14 @@ class Health:
     def failure(self) -> str | None:
         """What stopped the projection for good; only an operator can mend it."""
         return self._projector.failure
+
+    async def webrtc_udp(self) -> str | None:
+        """Whether recorded pages may use UDP: "filtered" or "off"; None while no recorder has said so."""
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                return await announced(self._log, WEBRTC_UDP)
+        except (LogUnavailable, TimeoutError):
+            return None
 
     async def problems(self) -> dict[str, str]:
         """What keeps requests from being answered: part → what is wrong with it; empty when all is well."""

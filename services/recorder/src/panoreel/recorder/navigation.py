@@ -20,6 +20,10 @@ async def refused_navigations(page: Page) -> AsyncIterator[list[int | str]]:
     session = await page.context.new_cdp_session(page)
     main_frame = (await session.send("Page.getFrameTree"))["frameTree"]["frame"]["id"]
 
+    def forget(done: asyncio.Future[Any]) -> None:
+        running.discard(done)
+        done.cancelled() or done.exception()  # a request that was given up meanwhile
+
     def judge(paused: dict[str, Any]) -> None:
         method, parameters = "Fetch.continueRequest", {"requestId": paused["requestId"]}
         refusal = _refusal(paused)
@@ -29,7 +33,7 @@ async def refused_navigations(page: Page) -> AsyncIterator[list[int | str]]:
             method, parameters = "Fetch.failRequest", parameters | {"errorReason": "Aborted"}
         future = asyncio.ensure_future(session.send(method, parameters))
         running.add(future)
-        future.add_done_callback(running.discard)
+        future.add_done_callback(forget)
 
     session.on("Fetch.requestPaused", judge)
     patterns = [{"urlPattern": "*", "resourceType": "Document", "requestStage": "Response"}]

@@ -30,6 +30,7 @@ NETWORK_ERRORS: Final = (
     (r"ERR_(CERT|SSL|BAD_SSL)_.*", "no secure connection could be made, see its certificate"),
     (r"ERR_CONNECTION_(RESET|CLOSED)|ERR_EMPTY_RESPONSE", "its host closed the connection without an answer"),
     (r"ERR_TOO_MANY_REDIRECTS", "it redirects without end"),
+    (r"ERR_UNSAFE_REDIRECT", "it redirects to what is no web page"),
     (r"ERR_ABORTED|ERR_UNKNOWN_URL_SCHEME", "it leads to no page"),
 )
 """Chromium's names, from net/base/net_error_list.h, in words."""

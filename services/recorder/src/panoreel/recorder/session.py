@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -195,7 +194,9 @@ class Session:
                 match report:
                     case protocol.Started():
                         patience_s = SILENCE_S
+                        steering.began()
                         self._queue(commands.ReportStarted(epoch, report.wall_time))
+                        self._outbox.put_nowait(steering.begin_is_told)
                     case protocol.SegmentSealed():
                         self._queue_segment(report)
                     case protocol.Paused():
@@ -205,7 +206,7 @@ class Session:
                     case protocol.Refreshed(failure=failure):
                         self._queue(commands.ReportRefreshed(epoch, failure))
                     case protocol.PageCalled() as called:
-                        self._outbox.put_nowait(partial(steering.answer, called))
+                        steering.call(called)
                     case protocol.LimitReached():
                         self._stopping = True
                         self._queue(commands.Stop("duration_limit"))

@@ -49,11 +49,14 @@ class Steering:
         self._task = task
         self._claimed = claimed
         self._refreshes: asyncio.Queue[events.RefreshRequested] = asyncio.Queue()
+        self._calls: asyncio.Queue[protocol.PageCalled] = asyncio.Queue()
+        self._may_answer = asyncio.Event()
+        self._may_answer.set()
         self._log = _logger.bind(task_id=task.task_id, epoch=task.epoch)
 
     async def follow(self) -> None:
         """Pass on what the log asks, until cancelled, or until a child that does not stop was killed."""
-        refreshing = asyncio.create_task(self._pass_refreshes())
+        beside = [asyncio.create_task(self._pass_refreshes()), asyncio.create_task(self._answer_calls())]
         try:
             # The history goes on while the child seals: a stop by force may yet come.
             async with (
@@ -69,10 +72,29 @@ class Steering:
             self._log.warning("the recording process does not stop")
             self.child.kill()
         finally:
-            refreshing.cancel()
+            for task in beside:
+                task.cancel()
 
-    async def answer(self, called: protocol.PageCalled) -> None:
-        """Do what the page asks as if the API had asked for it, and tell the page what came of it."""
+    def call(self, called: protocol.PageCalled) -> None:
+        """Have done what the page asks as if the API had asked for it, and the page told what came of it."""
+        self._calls.put_nowait(called)
+
+    def began(self) -> None:
+        """Answer no calls until `begin_is_told`: what a running recording may ask, the log must agree to."""
+        self._may_answer.clear()
+
+    async def begin_is_told(self) -> None:
+        """The log knows that the recording began."""
+        self._may_answer.set()
+
+    async def _answer_calls(self) -> None:
+        # Not in the outbox: a stop by the page must not wait for a blob store that is away.
+        while True:
+            called = await self._calls.get()
+            await self._may_answer.wait()
+            await self._answer(called)
+
+    async def _answer(self, called: protocol.PageCalled) -> None:
         error = None
         try:
             cause = self._claimed.cause(PAGE)
