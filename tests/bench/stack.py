@@ -13,9 +13,6 @@ from tests.servers.dispatch import Dispatch, run_dispatch
 from tests.servers.nats import running_server
 from tests.servers.postgres import PostgresServer
 
-RATE_LIMIT = 1_000_000
-"""More requests a second than a benchmark makes."""
-
 
 @contextmanager
 def running_dispatch() -> Iterator[Dispatch]:

@@ -1,7 +1,7 @@
 """A web site whose pages a test writes down, and which tells the test what was asked of it."""
 
 import queue
-import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,29 +34,25 @@ class Site:
     pages: dict[str, str] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     closed: Event = field(default_factory=Event)
-    _said: "queue.Queue[dict[str, str]]" = field(default_factory=queue.Queue)
+    _said: defaultdict[str, "queue.Queue[str]"] = field(default_factory=lambda: defaultdict(queue.Queue))
 
     def said(self, name: str, timeout_s: float = SAID_TIMEOUT_S) -> str:
-        """The next value that a page says of this name; what it says of others is passed over."""
-        deadline = time.monotonic() + timeout_s
-        while True:
-            try:
-                heard = self._said.get(timeout=max(0, deadline - time.monotonic()))
-            except queue.Empty:
-                raise AssertionError(f"no page said {name}") from None
-            if name in heard:
-                return heard[name]
+        """The next value that a page says of this name."""
+        try:
+            return self._said[name].get(timeout=timeout_s)
+        except queue.Empty:
+            raise AssertionError(f"no page said {name}") from None
 
     def silence(self) -> None:
         """Forget what was said."""
-        while not self._said.empty():
-            self._said.get()
+        self._said.clear()
 
     def hear(self, request: Request) -> None:
         """Note a request."""
         self.requests.append(request)
         if request.path.startswith("/say?"):
-            self._said.put(dict(parse_qsl(urlsplit(request.path).query, keep_blank_values=True)))
+            for name, value in parse_qsl(urlsplit(request.path).query, keep_blank_values=True):
+                self._said[name].put(value)
 
     def asked(self, path: str) -> list[Request]:
         """The requests for `path` so far."""

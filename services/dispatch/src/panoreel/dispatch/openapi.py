@@ -39,7 +39,7 @@ REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 _SCHEMAS: Final = "#/components/schemas/"
-_ACTION_PATHS: Final = ("/", "/record")
+ACTION_PATHS: Final = ("/", "/record")
 _ASSETS: Final = Path(fastapi_offline.__file__).parent / "static"
 _POLICY: Final = {
     "Content-Security-Policy": "default-src 'none'; connect-src 'self'; img-src data:;"
@@ -59,7 +59,7 @@ class DescribedApi(FastAPI):
             schema = super().openapi()
             envelopes, definitions = _envelopes()
             schema["components"]["schemas"] |= definitions
-            for path in _ACTION_PATHS:
+            for path in ACTION_PATHS:
                 content = {"application/json": {"schema": envelopes}}
                 schema["paths"][path]["post"]["requestBody"] = {"required": True, "content": content}
         return super().openapi()

@@ -50,6 +50,11 @@ QUIET: Final = """(() => {
     window.confirm = () => false;
     window.prompt = () => null;
     delete window.PaymentRequest;
+    const {open} = window;
+    window.open = (url, target, ...rest) => {
+        const named = target && document.getElementsByName(target).length;
+        return named || /^_(self|parent|top)$/i.test(target) ? open.call(window, url, target, ...rest) : null;
+    };
     Element.prototype.requestPointerLock = async () => {};
     const leaving = BeforeUnloadEvent.prototype;
     leaving.preventDefault = () => {};
