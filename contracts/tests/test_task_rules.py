@@ -239,9 +239,37 @@ def test_times_are_those_of_the_first_occurrence() -> None:
     assert task.finish_time == BEGIN + timedelta(seconds=10)
 
 
-def test_a_refresh_may_lead_to_another_page_which_later_recorders_open() -> None:
-    task = folded(*RECORDING, MOVED, events.RefreshRequested())
-    assert (task.record_url, task.secrets_key) == ("https://b/", "k")
+DONE = events.PageRefreshed(epoch=1)
+FAILED = events.PageRefreshed(epoch=1, failure=FAILURE)
+AGAIN = events.RefreshRequested()
+MOVED_ON = events.RefreshRequested(record_url="https://c/", secrets_key="l")
+CLAIMED_AGAIN = events.RecordingClaimed(epoch=2, recorder_id="recorder-2")
+
+
+@pytest.mark.parametrize(
+    ("history", "page"),
+    [
+        ((MOVED,), (CREATED.record_url, None)),
+        ((MOVED, DONE), ("https://b/", "k")),
+        ((MOVED, FAILED), (CREATED.record_url, None)),
+        ((MOVED, FAILED, AGAIN, DONE), (CREATED.record_url, None)),
+        ((MOVED, AGAIN, DONE), ("https://b/", "k")),
+        ((MOVED, MOVED_ON, DONE), ("https://b/", "k")),
+        ((MOVED, MOVED_ON, DONE, FAILED), ("https://b/", "k")),
+        ((MOVED, MOVED_ON, FAILED, DONE), ("https://c/", "l")),
+        # A recorder that is lost before it has done so leaves it to the next one.
+        ((MOVED, LOST), (CREATED.record_url, None)),
+        ((MOVED, MOVED_ON, AGAIN, LOST, CLAIMED_AGAIN), ("https://c/", "l")),
+        ((MOVED, FAILED, LOST, CLAIMED_AGAIN), (CREATED.record_url, None)),
+        ((DONE,), (CREATED.record_url, None)),
+    ],
+)
+def test_the_page_that_a_recorder_would_open(
+    history: tuple[Event, ...], page: tuple[str, str | None]
+) -> None:
+    task = folded(*RECORDING, *history)
+    assert (task.record_url, task.page_key) == page
+    assert task.secrets_key == CREATED.secrets_key
 
 
 def test_first_stop_reason_and_every_epochs_last_index_are_kept() -> None:

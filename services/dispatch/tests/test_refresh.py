@@ -100,12 +100,17 @@ async def test_another_page_takes_the_first_ones_place(
     before = await secrets_of(dispatch, log, task_id)
     assert before.browser.cookies[0].value == "hunter2"
     assert dispatch.act("Refresh", TaskID=task_id, RecordURL=STUDENTS) == {"TaskID": task_id}
-    assert await secrets_of(dispatch, log, task_id) == before.model_copy(update={"record_url": STUDENTS})
-    shown = dispatch.act("DescribeDetail", TaskID=task_id)["Param"]["RecordURL"]
-    assert shown == "http://127.0.0.1:1/students", "what is asked after an answer is not older than it"
     history = [stored async for stored in log.history(task_id)]
-    assert isinstance(history[-1].event, events.RefreshRequested)
-    assert history[-1].event.record_url == shown
+    requested = history[-1].event
+    assert isinstance(requested, events.RefreshRequested)
+    assert requested.record_url == "http://127.0.0.1:1/students"
+    store = SecretStore(log, [dispatch.key])
+    assert await store.unseal(requested.secrets_key or "") == TaskSecrets(record_url=STUDENTS)
+    assert await secrets_of(dispatch, log, task_id) == before
+    shown = [dispatch.act("DescribeDetail", TaskID=task_id)["Param"]["RecordURL"]]
+    await report(dispatch, log, task_id, commands.ReportRefreshed(1))
+    shown.append(dispatch.act("DescribeDetail", TaskID=task_id)["Param"]["RecordURL"])
+    assert shown == ["http://127.0.0.1:1/class", "http://127.0.0.1:1/students"]
     assert b"hunter" not in b"".join(stored.payload for stored in history)
     connection = await asyncpg.connect(dispatch.dsn)
     rows = str(await connection.fetch("SELECT * FROM tasks")) + str(

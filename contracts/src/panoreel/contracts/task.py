@@ -40,6 +40,13 @@ class MissingTask(LookupError):
     """An event came before its task was created: the log is not whole."""
 
 
+class Page(Frozen):
+    """A page to record: its URL redacted, and where it rests in full."""
+
+    record_url: str
+    secrets_key: str
+
+
 class Task(Frozen):
     """The present state of a task. `recorder_id` is set while a recorder owns it, under `epoch`."""
 
@@ -50,7 +57,11 @@ class Task(Frozen):
 
     record_url: str
     callback_url: str | None
-    secrets_key: str = Field(description="where the parameters rest as they are now, in full")
+    secrets_key: str = Field(description="where the parameters of Start rest in full")
+    page_key: str | None = Field(default=None, description="where the page's URL rests, if not there")
+    refreshes: tuple[Page | None, ...] = Field(
+        default=(), description="asked for and not yet done, oldest first; None: the same page"
+    )
     request_digest: str | None = None
     encoder: EncoderParameters
     max_duration_s: int
@@ -133,15 +144,24 @@ def _changes(task: Task, event: Event, at: datetime) -> dict[str, object]:
 
     match event:
         case events.RecordingClaimed():
-            return {"epoch": max(task.epoch, event.epoch), "recorder_id": event.recorder_id}
+            # A recorder opens the page that was asked for last, and so answers all that were.
+            return {
+                "epoch": max(task.epoch, event.epoch),
+                "recorder_id": event.recorder_id,
+                "refreshes": (),
+                **_shown(*task.refreshes),
+            }
         case events.RecordingStarted():
             return {"phase": reach(Phase.RECORDING), "start_time": task.start_time or event.wall_time}
         case events.PauseRequested():
             return {"phase": reach(Phase.RECORDING), "paused": True}
         case events.ResumeRequested():
             return {"phase": reach(Phase.RECORDING), "paused": False}
-        case events.RefreshRequested(record_url=str(record_url), secrets_key=str(secrets_key)):
-            return {"record_url": record_url, "secrets_key": secrets_key}
+        case events.RefreshRequested():
+            return {"refreshes": (*task.refreshes, _page(event))}
+        case events.PageRefreshed():
+            done, remaining = task.refreshes[:1], task.refreshes[1:]
+            return {"refreshes": remaining, **(_shown(*done) if event.failure is None else {})}
         case events.StopRequested():
             return {
                 "phase": reach(Phase.CANCELED),
@@ -188,3 +208,17 @@ def _changes(task: Task, event: Event, at: datetime) -> dict[str, object]:
             return {"phase": Phase.FINISHED}
         case _:
             return {}  # facts that change nothing a reader of the task asks for
+
+
+def _page(requested: events.RefreshRequested) -> Page | None:
+    if requested.record_url is None or requested.secrets_key is None:
+        return None
+    return Page(record_url=requested.record_url, secrets_key=requested.secrets_key)
+
+
+def _shown(*pages: Page | None) -> dict[str, object]:
+    """The page is the last one of these that is another than before."""
+    for page in reversed(pages):
+        if page:
+            return {"record_url": page.record_url, "page_key": page.secrets_key}
+    return {}

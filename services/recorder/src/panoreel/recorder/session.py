@@ -161,13 +161,14 @@ class Session:
         try:
             self._recorder.stores.require(task.storage_type)
             secrets = await self._recorder.secrets.unseal(task.secrets_key)
+            page = await self._recorder.secrets.unseal(task.page_key) if task.page_key else secrets
         except (SecretsUnavailable, StorageMissing) as error:
             self._end = Failed(code="InternalError", message=str(error), permanent=True)
             return None
         return RecordingOrder(
             task_id=task.task_id,
             epoch=task.epoch,
-            record_url=secrets.record_url,
+            record_url=page.record_url,
             encoder=task.encoder,
             remaining_s=remaining_s,
             spool=self.spool,

@@ -11,7 +11,7 @@ from panoreel.dispatch.actions.tasks import Tasks
 from panoreel.dispatch.parameters import RefreshParameters, TaskParameters
 from panoreel.dispatch.reach import check_reach
 from panoreel.eventlog.errors import Contention
-from panoreel.eventlog.secrets import SecretStore
+from panoreel.eventlog.secrets import SecretStore, TaskSecrets
 from panoreel.reach.addresses import Networks
 
 
@@ -61,15 +61,14 @@ class Controlling:
         await check_reach("RecordURL", record_url, self._allowed)
         if task.phase != Phase.RECORDING:
             return
-        secrets = await self._secrets.unseal(task.secrets_key)
         key = f"{task_id}.{uuid4().hex}"
-        await self._secrets.seal(key, secrets.model_copy(update={"record_url": record_url}))
+        await self._secrets.seal(key, TaskSecrets(record_url=record_url))
         try:
             command = commands.Refresh(record_url=redacted(record_url), secrets_key=key)
             task = await self._tasks.execute(task_id, command, request_id)
         except (commands.Rejected, Contention):
             await self._secrets.purge(key)
             raise
-        if task.secrets_key != key:
+        if task.phase != Phase.RECORDING:
             # It ended meanwhile, and nobody will purge what was sealed after its last stage.
             await self._secrets.purge(key)
