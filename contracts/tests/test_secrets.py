@@ -2,10 +2,13 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import pytest
 from cryptography.fernet import Fernet
 
+from contracts.tests.examples import CAUSE, CREATED, FAILURE
+from panoreel.contracts import commands, events
 from panoreel.eventlog.errors import LogUnavailable, SecretsUnavailable
 from panoreel.eventlog.log import EventLog, open_log
 from panoreel.eventlog.secrets import SecretStore, TaskSecrets
@@ -65,6 +68,26 @@ async def test_purged_secrets_are_gone(log: EventLog, task_id: str) -> None:
         await store.unseal(f"{task_id}-unknown")
 
 
+async def test_what_nobody_will_purge_is_swept(own_nats_server: NatsServer) -> None:
+    async with open_log(own_nats_server.url, "test") as log:
+        store = SecretStore(log, [OLD_KEY])
+        for key in ("finished", "finished.2", "running", "running.2", "never"):
+            await store.seal(key, TaskSecrets(record_url=SECRET))
+        for task_id in ("finished", "running"):
+            await log.execute(task_id, commands.Create(CREATED), CAUSE)
+        await log.execute("finished", commands.Claim("r"), CAUSE)
+        await log.execute("finished", commands.FailRecording(1, None, FAILURE), CAUSE)
+        await log.execute("finished", commands.ReportCallback(events.CallbackSkipped()), CAUSE)
+
+        assert sorted(await store.sweep(timedelta(hours=1))) == ["finished", "finished.2"]
+        assert await store.unseal("never"), "it may still get its task"
+        assert await store.sweep(timedelta(0)) == ["never"]
+        assert await store.unseal("running")
+        assert await store.unseal("running.2")
+        with pytest.raises(SecretsUnavailable):
+            await store.unseal("never")
+
+
 async def test_absent_server_is_told_apart_from_absent_secrets(own_nats_server: NatsServer) -> None:
     async with open_log(own_nats_server.url, "test") as log:
         store = SecretStore(log, [OLD_KEY])
@@ -73,3 +96,5 @@ async def test_absent_server_is_told_apart_from_absent_secrets(own_nats_server: 
             await store.unseal("t")
         with pytest.raises(LogUnavailable):
             await store.seal("t", TaskSecrets(record_url=SECRET))
+        with pytest.raises(LogUnavailable):
+            await store.sweep(timedelta(0))

@@ -1,6 +1,7 @@
 """Parameters that may not appear in any event: sealed in a bucket for as long as a stage needs them."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import nats.errors
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -8,6 +9,7 @@ from nats.js.errors import NotFoundError
 from pydantic import BaseModel, ConfigDict, Field
 
 from panoreel.contracts.browser import BrowserSettings
+from panoreel.contracts.task import Phase
 from panoreel.eventlog.errors import LogUnavailable, SecretsUnavailable
 from panoreel.eventlog.log import EventLog
 from panoreel.eventlog.topology import SECRETS
@@ -72,3 +74,28 @@ class SecretStore:
                 await self._log.js.purge_stream(f"KV_{SECRETS}", subject=f"$KV.{SECRETS}.{key}")
         except (nats.errors.Error, TimeoutError) as error:
             raise LogUnavailable("the secrets bucket does not answer") from error
+
+    async def sweep(self, age: timedelta) -> list[str]:
+        """Forget what nobody will purge: secrets of tasks that have finished, or were never created.
+
+        Those are told by their `age`: what is younger may still get its task. Returns their keys.
+
+        Raises:
+            LogUnavailable: the bucket or the log did not answer.
+        """
+        before = datetime.now(UTC) - age
+        stream, prefix = f"KV_{SECRETS}", f"$KV.{SECRETS}."
+        swept = []
+        try:
+            info = await self._log.js.stream_info(stream, subjects_filter=f"{prefix}>")
+            for subject in info.state.subjects or {}:
+                sealed = await self._log.js.get_last_msg(stream, subject)
+                key = subject.removeprefix(prefix)
+                task, _ = await self._log.load(key.partition(".")[0])
+                missing = task is None and sealed.time is not None and sealed.time < before
+                if missing or (task and task.phase == Phase.FINISHED):
+                    await self._log.js.purge_stream(stream, subject=subject)
+                    swept.append(key)
+        except (nats.errors.Error, TimeoutError) as error:
+            raise LogUnavailable("the secrets bucket does not answer") from error
+        return swept

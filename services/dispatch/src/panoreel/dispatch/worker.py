@@ -26,6 +26,7 @@ from panoreel.dispatch.projector import Projector
 from panoreel.dispatch.ratelimit import RateLimitMiddleware
 from panoreel.dispatch.readmodel import open_read_model
 from panoreel.dispatch.settings import DispatchSettings
+from panoreel.dispatch.sweeping import sweep
 from panoreel.eventlog.log import open_log
 from panoreel.eventlog.secrets import SecretStore
 
@@ -70,6 +71,7 @@ async def work(settings: DispatchSettings, ready: Callable[[], None]) -> None:
             group.create_task(projector.run())
             group.create_task(projection.listen())
             group.create_task(DurationLimits(log).enforce(settings.nats_url.get_secret_value()))
+            group.create_task(sweep(secrets))
             group.create_task(server.serve_until_cancelled())
 
 
