@@ -193,9 +193,19 @@ async def test_only_loopback_is_listened_on_and_only_with_credentials(start: Sta
         assert "Authorization Violation" in connection.makefile().read()
     for url in (endpoints.s3, f"{endpoints.s3}/{endpoints.s3_bucket}?list-type=2"):
         assert httpx.get(url, trust_env=False).status_code == 403
-    filer = json.loads((running.data_dir / "ports.json").read_text())["seaweed_filer"]
-    forged = httpx.post(f"http://127.0.0.1:{filer}/buckets/panoreel/forged", content=b"x", trust_env=False)
-    assert forged.status_code == 401
+    ports = json.loads((running.data_dir / "ports.json").read_text())
+    for method, server, path in (
+        ("POST", "filer", "/buckets/panoreel/forged"),
+        ("GET", "filer", "/buckets/panoreel/"),
+        ("GET", "volume", "/1,01"),
+        ("GET", "master", "/col/delete?collection=panoreel"),
+        ("GET", "master", "/dir/assign"),
+        ("POST", "master", "/submit"),
+    ):
+        url = f"http://127.0.0.1:{ports[f'seaweed_{server}']}{path}"
+        assert httpx.request(method, url, trust_env=False).status_code in (401, 404), url
+    raw = f"{endpoints.s3}/{endpoints.s3_bucket}-raw/raw/segments/x/1/0.mp4"
+    assert httpx.get(raw, trust_env=False).status_code == 403, "media on its way is nobody's to read"
 
 
 async def test_a_server_that_dies_is_started_again_and_its_end_is_shown(start: Start) -> None:

@@ -3,13 +3,22 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from panoreel.contracts.envelope import Cause, Envelope, StoredEvent
+from panoreel.contracts.events import (
+    Event,
+    PauseRequested,
+    RecordingPaused,
+    ResumeRequested,
+    StopRequested,
+)
 from panoreel.contracts.media import Segment
-from panoreel.transcoder.timeline import arrange
+from panoreel.transcoder.timeline import arrange, pauses
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 FRAME = 1024
@@ -122,6 +131,44 @@ def test_a_lost_segment_and_a_lost_recorder() -> None:
     assert hole.wall_time == BEGIN + timedelta(seconds=2)
     assert change.output_s == (first[0].end_sample + first[2].end_sample - first[2].first_sample) / 48_000
     assert (change.lost_s, change.wall_time) == (4, BEGIN + timedelta(seconds=6))
+
+
+def at(seconds: float) -> datetime:
+    return BEGIN + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("paused", "lost_s"),
+    [
+        ((), 6.0),
+        (((4, 9),), 1.0),
+        # Only what lies between the two recorders' media counts.
+        (((1, 2), (3, 5), (8, 12)), 3.0),
+        (((4, 10),), 0.0),
+        (((0, 60),), 0.0),
+    ],
+)
+def test_what_was_paused_was_not_lost(paused: tuple[tuple[float, float], ...], lost_s: float) -> None:
+    segments = [*epoch_segments(1, 0, [360_000]), *epoch_segments(2, 10, [90_000])]
+    found = arrange(segments, [(at(begin), at(end)) for begin, end in paused]).gaps
+    assert [gap.lost_s for gap in found] == ([lost_s] if lost_s else [])
+
+
+def stored(event: Event, second: float) -> StoredEvent:
+    envelope = Envelope(uuid4(), event.type, event.version, at(second), Cause("test"))
+    return StoredEvent(1, "task", envelope, event, b"{}")
+
+
+def test_pauses_are_what_lies_between_the_requests() -> None:
+    history = [
+        stored(PauseRequested(), 1),
+        stored(RecordingPaused(epoch=1), 1.1),
+        stored(ResumeRequested(), 5),
+        stored(PauseRequested(), 7),
+        stored(StopRequested(reason="api"), 9),
+        stored(StopRequested(reason="api", force=True), 10),
+    ]
+    assert pauses(history) == ((at(1), at(5)), (at(7), at(9)))
 
 
 def test_a_lost_beginning() -> None:

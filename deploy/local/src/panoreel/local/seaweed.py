@@ -1,4 +1,4 @@
-"""The embedded SeaweedFS: an S3 gateway with one bucket, whose objects anyone here may download."""
+"""The embedded SeaweedFS: an S3 gateway with a bucket for results, which anyone here may download."""
 
 import asyncio
 import json
@@ -11,6 +11,8 @@ from .ports import LOOPBACK
 from .process import Program
 
 BUCKET = "panoreel"
+RAW_BUCKET = "panoreel-raw"
+"""For media on its way, which only we may read."""
 REGION = "us-east-1"
 PORTS = (
     *("s3", "s3_grpc", "seaweed_master", "seaweed_master_grpc", "seaweed_volume", "seaweed_volume_grpc"),
@@ -35,14 +37,16 @@ def program(directory: DataDirectory, identity: Identity, ports: Mapping[str, in
     data = home / "data"
     data.mkdir(parents=True, exist_ok=True)
     write_private(home / "s3.json", json.dumps(_identities(identity)))
-    # Without these keys, any page open on this machine could post files to the volume server and the filer.
+    # Without these keys, and with HTTP to master and filer, any page open on this machine, or recorded here,
+    # could list, read, write and delete everything.
     keys = (
         f'[{section}]\nkey = "{identity.seaweed_write_key}"\n'
-        for section in ("jwt.signing", "jwt.filer_signing")
+        for section in ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
     )
     write_private(home / "security.toml", "".join(keys))
     options = {
         "dir": data,
+        "disableHttp": "true",
         "ip": LOOPBACK,
         "ip.bind": LOOPBACK,
         "bucket": BUCKET,
@@ -77,7 +81,7 @@ def program(directory: DataDirectory, identity: Identity, ports: Mapping[str, in
         """Missing a key takes gateway, filer and bucket; the master must know the volume server as well."""
         if "NoSuchKey" not in await _get(ports["s3"], f"/{BUCKET}/.ready"):
             return False
-        topology = await _get(ports["seaweed_master"], "/dir/status")
+        topology = await _get(ports["seaweed_master"], "/")
         return f"{LOOPBACK}:{ports['seaweed_volume']}" in topology
 
     def before_start() -> None:

@@ -28,7 +28,8 @@ def settings(
     """The `PANOREEL_…` variables of each service, without the prefix; dispatch, the API, comes first."""
     secret_keys = {"SECRET_KEYS": json.dumps([identity.secret_key])}
     reach = {"ALLOWED_NETWORKS": json.dumps(ALLOWED_NETWORKS)}
-    blobs = {"BLOBS_DIR": str(directory.path / "blobs"), **_object_store("RAW", identity, ports)}
+    raw = _object_store("RAW", seaweed.RAW_BUCKET, identity, ports)
+    blobs = {"BLOBS_DIR": str(directory.path / "blobs"), **raw}
     user = {"USER": SERVICE_USER} if os.geteuid() == 0 else {}
     return {
         "dispatch": {
@@ -52,20 +53,20 @@ def settings(
         "transcoder": blobs,
         "uploader": {
             **blobs,
-            **_object_store("S3", identity, ports),
+            **_object_store("S3", seaweed.BUCKET, identity, ports),
             "PUBLIC_URL_SCHEME": "http",
         },
         "notifier": {**secret_keys, **reach},
     }
 
 
-def _object_store(use: str, identity: Identity, ports: Mapping[str, int]) -> dict[str, str]:
-    """How the bucket is reached, for results (`S3`) or for media on its way to them (`RAW`)."""
+def _object_store(use: str, bucket: str, identity: Identity, ports: Mapping[str, int]) -> dict[str, str]:
+    """How a bucket is reached, for results (`S3`) or for media on its way to them (`RAW`)."""
     return {
         f"{use}_ENDPOINT": seaweed.url(ports),
         f"{use}_ACCESS_KEY": identity.s3_access_key,
         f"{use}_SECRET_KEY": identity.s3_secret_key,
-        f"{use}_BUCKET": seaweed.BUCKET,
+        f"{use}_BUCKET": bucket,
         f"{use}_REGION": seaweed.REGION,
         f"{use}_ADDRESSING_STYLE": "path",
     }

@@ -23,7 +23,7 @@ from panoreel.eventlog.segments import manifest
 from panoreel.eventlog.topology import TRANSCODER
 from panoreel.transcoder.errors import PackagingError
 from panoreel.transcoder.settings import TranscoderSettings
-from panoreel.transcoder.timeline import Timeline, arrange
+from panoreel.transcoder.timeline import Timeline, arrange, pauses
 
 SERVICE: Final = "transcoder"
 RESULT_NAME: Final = "recording.mp4"
@@ -68,7 +68,8 @@ class Transcoder:
             return
         segments = await manifest(self._log, task.task_id)
         _check_complete(stopped.event, segments, datetime.now(UTC) - stopped.envelope.time)
-        timeline = arrange(segments)
+        history = [stored async for stored in self._log.history(task.task_id)]
+        timeline = arrange(segments, pauses(history))
         outputs: tuple[Output, ...] = ()
         if timeline.stretches:
             blobs = await self._blobs_of(task)
