@@ -29,7 +29,7 @@ def s3(panoreel: Panoreel) -> Iterator["S3Client"]:
 
 def resting(s3: "S3Client", panoreel: Panoreel) -> list[str]:
     """The keys of all blobs."""
-    bucket = panoreel.endpoints["s3_bucket"]
+    bucket = f"{panoreel.endpoints['s3_bucket']}-raw"
     listings = [s3.list_objects_v2(Bucket=bucket, Prefix=f"raw/{kind}/") for kind in ("segments", "outputs")]
     return [found["Key"] for listing in listings for found in listing.get("Contents", [])]
 
