@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV
 
-.PHONY: setup record up test soak check check-alone fmt clean
+.PHONY: setup record up test bench soak check check-alone fmt clean
 
 setup: ## install what is missing: system packages, uv, the Python packages of uv.lock
 	@deploy/local/setup.sh
@@ -27,6 +27,12 @@ up: setup ## run the whole stack until Ctrl-C
 test: setup
 	@command -v node >/dev/null || deploy/local/setup.sh nodejs
 	$(BIN)/pytest -m "not soak"
+
+bench: setup ## Describe beside a bare SELECT (at least 0.8 times as often), Start (half within 30 ms): JSON; 1 if missed
+	@echo "Describe, 8 clients, of dispatch without and with a key file, and of a bare SELECT: requests a second, ms" >&2
+	@$(BIN)/python -m tests.bench.bench_describe
+	@echo "Start, 1 and 8 clients, of dispatch without and with a key file: requests a second, ms" >&2
+	@$(BIN)/python -m tests.bench.bench_start
 
 soak: setup ## the long rows of the tests, in full
 	$(BIN)/pytest -m soak

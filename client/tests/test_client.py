@@ -3,6 +3,7 @@
 import inspect
 import json
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -278,6 +279,23 @@ async def test_a_watcher_bears_an_api_that_is_away_for_a_while(kind: type[Client
     with gateway(*[away] * 5, trouble, finished) as server:
         client = kind(server.url)
         assert (await result(client.wait("x", timeout_s=20))).status == "finished"
+        await close(client)
+
+
+async def test_a_watcher_that_asks_too_often_waits_as_it_is_told(kind: type[Client]) -> None:
+    slower = Reply(429, b'{"message": "slower"}', {"Retry-After": "2"})
+    finished = Reply(body=b'{"TaskID": "x", "Status": "finished"}')
+    with gateway(slower, Reply(429, b"{}"), finished) as server:
+        client = kind(server.url)
+        began_s = time.monotonic()
+        assert (await result(client.wait("x", timeout_s=20))).status == "finished"
+        assert time.monotonic() - began_s >= 2.5
+        await close(client)
+    assert len(server.requests) == 3
+    with gateway(slower) as server:
+        client = kind(server.url)
+        with pytest.raises(TimedOut):
+            await result(client.wait("x", timeout_s=1))
         await close(client)
 
 

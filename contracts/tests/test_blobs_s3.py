@@ -1,5 +1,6 @@
 """Objects in a real store: whole, verified, and sent once."""
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -88,6 +89,28 @@ def test_another_object_in_its_place_is_replaced(
     client.put_object(Bucket=place.bucket, Key=place.key, Body=bytes(1000), Metadata={"sha256": "0" * 64})
     s3.store(client, place, file, sha256, threading.Event())
     assert client.get_object(Bucket=place.bucket, Key=place.key)["Body"].read() == file.read_bytes()
+
+
+@pytest.mark.parametrize("size", [1000, LARGE])
+@pytest.mark.parametrize(
+    ("before", "after", "replaced"),
+    [("a", "b", False), ("a", "", False), ("a", "a", True), ("", "b", True)],
+)
+def test_an_owners_object_is_replaced_by_nobody_else(
+    client: "S3Client", seaweed: Seaweed, tmp_path: Path, size: int, before: str, after: str, replaced: bool
+) -> None:
+    place = a_place(seaweed)
+    file, sha256 = a_file(tmp_path, size)
+    s3.store(client, replace(place, owner=before), file, sha256, threading.Event())
+    file, sha256 = a_file(tmp_path, size)
+    refused = (
+        contextlib.nullcontext() if replaced else pytest.raises(StoreRefused, match="another application")
+    )
+    with refused:
+        s3.store(client, replace(place, owner=after), file, sha256, threading.Event())
+    found = client.get_object(Bucket=place.bucket, Key=place.key)
+    assert (found["Body"].read() == file.read_bytes()) == replaced
+    assert found["Metadata"].get("application", "") == (after if replaced else before)
 
 
 def test_a_damaged_file_is_not_sent(client: "S3Client", seaweed: Seaweed, tmp_path: Path) -> None:

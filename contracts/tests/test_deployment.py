@@ -1,8 +1,9 @@
 """What the services of one deployment agree on."""
 
 import asyncio
+from contextlib import aclosing
 
-from panoreel.eventlog.deployment import agreed, announce, announced
+from panoreel.eventlog.deployment import agreed, announce, announcements
 from panoreel.eventlog.log import EventLog
 
 
@@ -12,8 +13,15 @@ async def test_first_to_say_decides_for_all(log: EventLog, task_id: str) -> None
     assert await agreed(log, task_id, "another") == answers[0]
 
 
-async def test_what_was_announced_last_holds(log: EventLog, task_id: str) -> None:
-    assert await announced(log, task_id) is None
-    for value in ("off", "filtered"):
-        await announce(log, task_id, value)
-        assert await announced(log, task_id) == value
+async def test_everybody_speaks_for_themselves(log: EventLog, task_id: str) -> None:
+    for by, value in (("one", "off"), ("one", "filtered"), ("zwei, 二", "off")):
+        await announce(log, task_id, by, value)
+    said: dict[str, str] = {}
+    async with asyncio.timeout(10), aclosing(announcements(log, task_id)) as announced:
+        while len(said) < 2:
+            by, value = await anext(announced)
+            said[by] = value
+        assert sorted(said.values()) == ["filtered", "off"]
+        await announce(log, task_id, "zwei, 二", "filtered")
+        by, value = await anext(announced)
+    assert set((said | {by: value}).values()) == {"filtered"}

@@ -1,11 +1,13 @@
 """How a caller may name the place of a result."""
 
+from contextlib import nullcontext
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from panoreel.contracts.events import OutputRequest
-from panoreel.contracts.names import MAX_KEY_BYTES, check, object_key
+from panoreel.contracts.names import MAX_KEY_BYTES, check, object_key, owner
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,28 @@ def test_a_refusal_names_the_field(field: str, value: str) -> None:
     name = "".join(part.capitalize() for part in field.split("_"))
     with pytest.raises(ValueError, match=name):
         check(OutputRequest(**{field: value}), "task-1")
+
+
+@pytest.mark.parametrize(
+    ("task_id", "request_", "refused"),
+    [
+        ("task-1", {"target_dir": "raw"}, True),
+        ("task-1", {"target_dir": " //raw/segments/task-2/1", "target_name": "0"}, True),
+        ("raw", {"target_name": "segments/task-2/1/0"}, True),
+        ("raw", {"target_dir": "elsewhere"}, False),
+        ("task-1", {"target_dir": "rawer"}, False),
+        ("task-1", {"target_dir": "a/raw", "target_name": "raw"}, False),
+    ],
+)
+def test_results_keep_off_the_media(task_id: str, request_: dict[str, str], refused: bool) -> None:
+    with pytest.raises(ValueError, match="must not begin with raw/") if refused else nullcontext():
+        check(OutputRequest(**request_), task_id)
+
+
+def test_an_owner_is_told_from_others_but_not_named() -> None:
+    assert owner("") == ""
+    assert owner("school-a") != owner("school-b")
+    assert "school" not in owner("school-a")
 
 
 @pytest.mark.parametrize("domain", ["abc.xxx.com", "https://abc.xxx.com/", "http://abc.xxx.com:8080"])

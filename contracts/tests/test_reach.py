@@ -2,22 +2,18 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from contracts.tests.forbidden_urls import forbidden_urls
 from panoreel.contracts.urls import check_http_url
 from panoreel.reach.addresses import Address, is_permitted, parse_host
-from panoreel.reach.resolution import HostNotFound, NotAllowed, look_up, reachable
+from panoreel.reach.resolution import LOOK_UPS, HostNotFound, NotAllowed, look_up, reachable
 
-CORPUS = [
-    row.split("  # ")[0].strip().encode().decode("unicode_escape")
-    for row in (Path(__file__).parent / "forbidden_urls.txt").read_text().splitlines()
-    if row and not row.startswith("#")
-]
+CORPUS = forbidden_urls()
 
 PUBLIC = IPv4Address("8.8.8.8")
 
@@ -121,20 +117,48 @@ async def test_the_system_is_asked() -> None:
         await look_up("a" * 64 + ".invalid")  # longer than a label may be: no server is asked
 
 
-async def test_nobody_waits_for_a_look_up_that_was_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    go_on, ended = threading.Event(), threading.Event()
+class SlowNames:
+    """A name service that answers nobody until it may go on."""
 
-    def slow(*_: object, **__: object) -> list[tuple[object, ...]]:
-        go_on.wait(10)
-        ended.set()
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.go_on = threading.Event()
+
+    def getaddrinfo(self, name: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        self.asked.append(name)
+        assert self.go_on.wait(30)
         return [(0, 0, 0, "", ("8.8.8.8", 0))]
 
-    monkeypatch.setattr("socket.getaddrinfo", slow)
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowNames]:
+    names = SlowNames()
+    monkeypatch.setattr("socket.getaddrinfo", names.getaddrinfo)
+    yield names
+    names.go_on.set()
+    for thread in looking_up():
+        thread.join(10)
+
+
+def looking_up() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "look up"]
+
+
+async def test_look_ups_that_hang_do_not_pile_up(slow: SlowNames) -> None:
+    """Nobody waits for one that was given up; those that could not even begin never do."""
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05):
-            await look_up("slow.example")
-    go_on.set()
-    assert ended.wait(10)
+        async with asyncio.timeout(0.3):
+            await asyncio.gather(*(look_up(f"slow-{number}.example") for number in range(3 * LOOK_UPS)))
+    assert len(looking_up()) == LOOK_UPS
+    later = asyncio.create_task(look_up("later.example"))
+    await asyncio.sleep(0.1)
+    assert len(slow.asked) == LOOK_UPS
+    slow.go_on.set()
+    assert await later == [PUBLIC]
+    assert slow.asked[LOOK_UPS:] == ["later.example"]
+    for thread in looking_up():
+        await asyncio.to_thread(thread.join, 10)
+    assert looking_up() == []
 
 
 @pytest.mark.parametrize("name", ["localhost", "LOCALHOST.", "app.localhost"])

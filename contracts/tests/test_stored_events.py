@@ -12,7 +12,7 @@ import pytest
 from contracts.tests.examples import EXAMPLES
 from panoreel.contracts import upcasters
 from panoreel.contracts.envelope import Cause, Envelope
-from panoreel.contracts.events import EVENT_TYPES, Event, TaskCreated
+from panoreel.contracts.events import EVENT_TYPES, Event, Failure, TaskCreated
 from panoreel.contracts.upcasters import UndecodableEvent, decode
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -51,6 +51,12 @@ def test_golden_payload_is_read_as_the_example(path: Path) -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.type)
 def test_event_survives_storage(example: Event) -> None:
     assert decode(example.type, example.version, json.loads(example.model_dump_json())) == example
+
+
+def test_a_sentence_from_anywhere_can_be_stored() -> None:
+    failure = Failure(code="InternalErr", message="页 said \0 and \ud800")
+    assert failure.message == "页 said ? and ?"
+    assert Failure.model_validate_json(failure.model_dump_json()) == failure
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.type)

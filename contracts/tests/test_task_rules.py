@@ -64,6 +64,8 @@ THEN: list[tuple[tuple[Event, ...], Command, tuple[Event, ...]]] = [
     (RECORDING, STOP, (STOP_REQUESTED,)),
     (RECORDING, commands.ForceStop(), (FORCED,)),
     (CANCELED, commands.ForceStop(), (FORCED,)),
+    ((*CANCELED, FORCED), commands.ForceStop(), ()),
+    ((*RECORDING, FORCED), commands.ForceStop(), ()),
     ((CREATED,), commands.ForceStop(), (FORCED, events.RecordingStopped(last_index={}))),
     (PAUSED, commands.ReportPaused(1), (events.RecordingPaused(epoch=1),)),
     (RECORDING, commands.ReportResumed(1), (events.RecordingResumed(epoch=1),)),

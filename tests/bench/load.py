@@ -5,12 +5,13 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from statistics import median
 from typing import Any, Self
 
-_HEAD = (
-    b"POST /record HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-)
+from panoreel.signing.client import Credentials, Request, sign
+
+_HEAD = b"POST /record HTTP/1.1\r\nHost: bench\r\n%b\r\nContent-Length: %d\r\n\r\n"
 _LENGTH = b"\r\ncontent-length: "
 
 
@@ -54,9 +55,9 @@ class Client:
         """Open the connection."""
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
-    async def post(self, body: bytes) -> bytes:
-        """POST to `/record`; the body of the answer, which must be a 200."""
-        self._writer.write(_HEAD % len(body) + body)
+    async def send(self, request: bytes) -> bytes:
+        """Send a request as it is; the body of the answer, which must be a 200."""
+        self._writer.write(request)
         answer = await self._reader.readuntil(b"\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 200 "), answer
         length = answer.lower().split(_LENGTH, 1)[1].split(b"\r\n", 1)[0]
@@ -67,13 +68,18 @@ class Client:
         self._writer.close()
 
 
-def action(name: str, **data: Any) -> bytes:
-    """An action's envelope."""
-    return json.dumps({"Action": name, "Data": data}).encode()
+def action(name: str, credentials: Credentials | None = None, **data: Any) -> bytes:
+    """A request for an action as it goes over the wire, signed if there are credentials."""
+    body = json.dumps({"Action": name, "Data": data}).encode()
+    headers = {"Content-Type": "application/json"}
+    if credentials:
+        headers = sign(credentials, Request("POST", "http://bench/record", body, headers), datetime.now(UTC))
+    lines = "\r\n".join(f"{name}: {value}" for name, value in headers.items())
+    return _HEAD % (lines.encode(), len(body)) + body
 
 
 async def load(
-    port: int, clients: int, duration_s: float, body: Callable[[], bytes], valid: Callable[[bytes], bool]
+    port: int, clients: int, duration_s: float, request: Callable[[], bytes], valid: Callable[[bytes], bool]
 ) -> Figures:
     """Ask for `duration_s`, each client as soon as it has its answer, which must be valid."""
     times_s: list[float] = []
@@ -81,8 +87,10 @@ async def load(
     began = time.perf_counter()
 
     async def ask(client: Client) -> None:
-        while (sent := time.perf_counter()) < began + duration_s:
-            answer = await client.post(body())
+        while time.perf_counter() < began + duration_s:
+            wire = request()
+            sent = time.perf_counter()
+            answer = await client.send(wire)
             times_s.append(time.perf_counter() - sent)
             assert valid(answer), answer
 

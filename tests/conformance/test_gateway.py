@@ -160,6 +160,7 @@ def test_a_header_that_comes_twice_is_refused(api: Api) -> None:
     ("method", "path", "status", "message"),
     [
         ("POST", "/nowhere", HTTPStatus.NOT_FOUND, "There is no api match uri[/nowhere]"),
+        ("POST", "/record/", HTTPStatus.NOT_FOUND, "There is no api match uri[/record/]"),
         ("PUT", "/record", HTTPStatus.NOT_FOUND, "There is no api match method[PUT]"),
     ],
 )
@@ -175,10 +176,18 @@ def test_a_body_that_is_too_long_is_refused(api: Api) -> None:
     assert answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
-def test_a_form_is_refused(api: Api) -> None:
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/x-www-form-urlencoded",
+        "APPLICATION/X-WWW-Form-Urlencoded",
+        "application/x-www-form-urlencoded ;q",
+    ],
+)
+def test_a_form_is_refused(api: Api, content_type: str) -> None:
     content = b"a=b"
     url = f"{api.dispatch.url}/record"
-    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    kind = {"Content-Type": content_type}
     headers = sign(SCHOOL, Request("POST", url, content, kind), datetime.now(UTC))
     answer = httpx.post(url, content=content, headers=headers).json()
     assert answer["ErrorCode"] == "InvalidParam"

@@ -130,6 +130,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"Output": {"Vod": {"SubAppId": []}}}, "Output.Vod.SubAppId"),
     (with_cos(TargetDir="../up"), "Output.Cos.TargetDir"),
     (with_cos(TargetName="a/../b"), "Output.Cos.TargetName"),
+    # Media rests there until its result is made.
+    (with_cos(TargetDir="/raw/x"), "Output.Cos.TargetDir"),
+    ({"TaskID": "raw", **with_cos(TargetName="segments/other/1/0")}, "Output.Cos.TargetDir"),
     (with_cos(Bucket="Not A Bucket"), "Output.Cos.Bucket"),
     (with_cos(Region="!"), "Output.Cos.Region"),
     (with_cos(Domain="a b"), "Output.Cos.Domain"),

@@ -3,24 +3,25 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 
 from tests.e2e.panoreel import Panoreel
 from tests.servers.pages import serve_pages
 
-SECRET = "hunter2"
-"""What every secret value holds."""
+SECRET = uuid4().hex
+"""What every secret value holds, in this run alone."""
 
 PAGE = """<script>
 fetch('/say?' + new URLSearchParams({cookie: document.cookie, stored: localStorage.getItem('login')}))
 </script>"""
 
 
-def processes_that_show_it() -> list[str]:
-    """The command lines and environments, of whatever process, that hold the secret."""
+def processes_that_show_it(stack: psutil.Process) -> list[str]:
+    """The command lines and environments of the stack's processes that hold the secret."""
     found = []
-    for process in psutil.process_iter():
+    for process in (stack, *stack.children(recursive=True)):
         try:
             shown = [*process.cmdline(), *process.environ().values()]
         except psutil.Error:
@@ -70,7 +71,10 @@ def test_a_login_is_seen_by_the_page_alone(panoreel: Panoreel) -> None:
         assert request.path == f"/class?token={SECRET}"
         assert request.headers["Authorization"] == f"Bearer header-{SECRET}"
         assert request.headers["User-Agent"] == f"agent-{SECRET}"
-        assert processes_that_show_it() == []
+        stack = psutil.Process(panoreel.endpoints["pid"])
+        names = {process.name() for process in stack.children(recursive=True)}
+        assert any("chrom" in name for name in names), f"the browser is not among {names}"
+        assert processes_that_show_it(stack) == []
 
         panoreel.act("Refresh", TaskID=task_id, RecordURL=f"{site.address}/class?other={SECRET}")
         assert site.said("cookie")

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -31,10 +31,12 @@ R = TypeVar("R")
 class Child:
     """A running child and where it works."""
 
-    def __init__(self, order: RecordingOrder) -> None:
+    def __init__(self, order: RecordingOrder, within: Sequence[str] = ()) -> None:
         self.order = order
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "panoreel.recorder.child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [*within, sys.executable, "-m", "panoreel.recorder.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._reading = threading.Thread(target=self._read)
@@ -95,8 +97,10 @@ class Child:
 
 
 @contextmanager
-def recording(url: str, seconds: float, width: int = 640, height: int = 360, **order: Any) -> Iterator[Child]:
-    """A child at work; whatever it leaves is swept up as the service does."""
+def recording(
+    url: str, seconds: float, width: int = 640, height: int = 360, within: Sequence[str] = (), **order: Any
+) -> Iterator[Child]:
+    """A child at work, started by the command `within`; what it leaves is swept up as the service does."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         base = Path(directory)
         base.chmod(0o711)
@@ -114,7 +118,8 @@ def recording(url: str, seconds: float, width: int = 640, height: int = 360, **o
                 run=run,
                 user=SERVICE_USER if os.geteuid() == 0 else None,
                 **{"allowed_networks": LOOPBACK, **order},
-            )
+            ),
+            within,
         )
         try:
             yield child

@@ -27,7 +27,7 @@ class Request:
 class Site:
     """`pages` maps paths to documents. A page that fetches `/say?name=value` is heard by `said`.
 
-    `/to?url` redirects there, `/status/404` answers that, `/hang` never answers.
+    `/to?url` redirects there, `/status/404` answers that, `/hang` never answers, `/private` wants a password.
     """
 
     address: str
@@ -73,6 +73,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif path == "/to":
             self._answer(307, b"", Location=query)
+        elif path == "/private" and "Authorization" not in self.headers:
+            self._answer(401, b"private", **{"WWW-Authenticate": 'Basic realm="private"'})
         elif path.startswith("/status/"):
             self._answer(int(path.removeprefix("/status/")), b"no")
         else:

@@ -4,10 +4,13 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx
 import pytest
 from cryptography.fernet import Fernet
@@ -22,6 +25,7 @@ from panoreel.eventlog.log import open_log
 from panoreel.signing.client import Credentials, Request, sign
 from tests.servers.dispatch import URL, Dispatch, run_dispatch
 from tests.servers.nats import NatsServer
+from tests.servers.postgres import PostgresServer
 
 NOT_FOUND = {"ErrorCode": "InvalidParam", "ErrorMessage": "invalid task id, task not found"}
 ON_ONE_TASK = ("Pause", "Resume", "Refresh", "Stop", "Cancel", "ForceStop", "Describe", "DescribeDetail")
@@ -51,10 +55,10 @@ class Keyed:
         self._url = dispatch.url
         self._client = client
 
-    def post(self, caller: Credentials, body: object) -> httpx.Response:
+    def post(self, caller: Credentials, body: object, **headers: str) -> httpx.Response:
         url = f"{self._url}/record"
         content = json.dumps(body).encode()
-        headers = sign(caller, Request("POST", url, content), datetime.now(UTC))
+        headers = sign(caller, Request("POST", url, content, headers), datetime.now(UTC))
         return self._client.post(url, content=content, headers=headers)
 
     def act(self, key_id: str, action: str, /, **data: Any) -> dict[str, Any]:
@@ -74,24 +78,30 @@ class Keyed:
         return self._client.get(url, headers=headers)
 
 
-@pytest.fixture(scope="module")
-def keyed(
-    nats_server: NatsServer, postgres_server: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Keyed]:
-    postgres_server.execute("CREATE DATABASE keyed")
-    directory = tmp_path_factory.mktemp("keyed")
+@contextmanager
+def running_keyed(nats_url: str, dsn: str, directory: Path) -> Iterator[Keyed]:
     key_file = directory / "keys.json"
     key_file.write_text(json.dumps({"keys": KEYS}))
     key_file.chmod(0o600)
     key = Fernet.generate_key().decode()
     # With keys, the API may be reached from outside too.
     settings = {"PANOREEL_KEY_FILE": str(key_file), "PANOREEL_HOST": "0.0.0.0"}
-    running = run_dispatch(nats_server.url, postgres_server.dsn("keyed"), directory, key, **settings)
+    running = run_dispatch(nats_url, dsn, directory, key, **settings)
     with httpx.Client(timeout=30) as client:
         yield Keyed(running, client)
     running.process.terminate()
     assert running.process.wait(10) == 0
-    assert "Traceback" not in running.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def keyed(
+    nats_server: NatsServer, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Keyed]:
+    postgres_server.execute("CREATE DATABASE keyed")
+    directory = tmp_path_factory.mktemp("keyed")
+    with running_keyed(nats_server.url, postgres_server.dsn("keyed"), directory) as keyed:
+        yield keyed
+    assert "Traceback" not in (directory / "dispatch.log").read_text()
 
 
 @pytest.mark.parametrize("action", ON_ONE_TASK)
@@ -191,6 +201,38 @@ async def test_a_list_is_selected_by_state_and_time(keyed: Keyed, nats_server: N
     assert listed(EndTime="9999-12-31 23:59:59") == newest_first
 
 
+async def test_what_is_not_projected_yet_is_found_all_the_same(
+    own_nats_server: NatsServer, postgres_dsn: str, tmp_path: Path
+) -> None:
+    with running_keyed(own_nats_server.url, postgres_dsn, tmp_path) as keyed:
+        task_id = keyed.start("north", TaskID="both")
+        events = f"/tasks/{task_id}/events"
+        blocker = await asyncpg.connect(postgres_dsn)
+        transaction = blocker.transaction()
+        await transaction.start()
+        await blocker.execute("LOCK events IN SHARE MODE")
+        new_id = keyed.start("south", TaskID="new")
+        keyed.act("north", "Stop", TaskID=task_id)
+        lagging = [keyed.get("north", events), keyed.get("south", f"/tasks/{new_id}/events")]
+        assert keyed.get("north", f"/tasks/{new_id}/events").status_code == 404
+        # Whose it is can only be told by the read model.
+        unsure = keyed.act("operator", "Describe", TaskID=new_id)
+        assert unsure["ErrorCode"] == "InternalError"
+        assert keyed.get("operator", f"/tasks/{new_id}/events").status_code == 503
+        assert keyed.act("operator", "Describe", TaskID=new_id, Application="south")["Status"] == "normal"
+        await transaction.rollback()
+        await blocker.close()
+        deadline = time.monotonic() + 20
+        while keyed.act("operator", "Describe", TaskID=new_id).get("Status") != "normal":
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        archived = [keyed.get("north", events), keyed.get("south", f"/tasks/{new_id}/events")]
+    told = [answer.json()["Events"] for answer in lagging]
+    assert [event["Type"] for event in told[0]] == ["task_created", "stop_requested", "recording_stopped"]
+    assert [event["Type"] for event in told[1]] == ["task_created"]
+    assert told == [answer.json()["Events"] for answer in archived]
+
+
 def test_a_key_that_asks_too_often_is_held_back(keyed: Keyed) -> None:
     request = {"Action": "Describe", "Data": {"TaskID": "none"}}
     strangers = [keyed.post(Credentials("slow", "guessed"), request).status_code for _ in range(5)]
@@ -203,6 +245,7 @@ def test_a_key_that_asks_too_often_is_held_back(keyed: Keyed) -> None:
     refused = next(answer for answer in answers if answer.status_code != 200)
     assert refused.status_code == 429
     assert refused.json() == {"message": "API rate limit exceeded"}
+    assert refused.headers["Retry-After"] == "1"
     assert len(refused.headers["X-Api-RequestId"]) == 32
     assert keyed.post(credentials("north"), request).status_code == 200, "another key of the application"
 
@@ -212,9 +255,10 @@ def test_a_bucket_fills_again() -> None:
     buckets = TokenBuckets(lambda: now_ns)
     for passed_ms, expected in [(0, 20), (0, 0), (500, 5), (60_000, 20), (99, 0), (1, 1)]:
         now_ns += passed_ms * 1_000_000
-        taken = sum(buckets.take("key", 10) for _ in range(30))
+        taken = sum(not buckets.take("key", 10) for _ in range(30))
         assert taken == expected, f"after {passed_ms} ms"
-    assert buckets.take("another", 10)
+    assert buckets.take("key", 10) == 0.1
+    assert buckets.take("another", 10) == 0
 
 
 @pytest.mark.parametrize(
@@ -232,9 +276,90 @@ def test_an_id_beside_the_data(keyed: Keyed, outside: object, inside: object, se
     assert keyed.post(credentials("north"), body).json()["ErrorMessage"] == sentence
 
 
+@pytest.mark.parametrize("action", [action for action in ON_ONE_TASK if action != "Refresh"])
+def test_what_a_program_sends_besides_is_ignored(keyed: Keyed, action: str) -> None:
+    task_id = keyed.start("north")
+    keyed.act("north", "Pause", TaskID=task_id)
+    answer = keyed.act("north", action, TaskID=task_id, SdkAppId=1, Operator="her")
+    assert answer["TaskID"] == task_id
+
+
+@pytest.mark.parametrize(
+    ("action", "data"),
+    [
+        ("Start", {"RecordURL": URL, "Widht": 640}),
+        ("Start", {"RecordURL": URL, "Browser": {"Cookie": []}}),
+        ("Refresh", {"TaskID": "none", "RecordUrl": URL}),
+        ("List", {"Status": "all", "Ofset": 1}),
+    ],
+)
+def test_what_may_be_misspelt_is_refused(keyed: Keyed, action: str, data: dict[str, Any]) -> None:
+    answer = keyed.act("north", action, **data)
+    assert answer["ErrorCode"] == "InvalidParam"
+    assert any(name in answer["ErrorMessage"] for name in ("Widht", "Cookie", "RecordUrl", "Ofset"))
+
+
+def test_a_signature_is_proof_enough_for_a_web_page(keyed: Keyed) -> None:
+    request = {"Action": "Describe", "Data": {"TaskID": keyed.start("north")}}
+    answer = keyed.post(credentials("north"), request, Origin="https://example.com").json()
+    assert answer["Status"] == "normal"
+
+
 def test_a_name_that_is_half_a_character_is_answered(keyed: Keyed) -> None:
     response = keyed.post(credentials("north"), {"Action": "Stop", "Data": {"TaskID": "none", "\ud83d": 1}})
     assert response.status_code == 200
     assert response.json()["ErrorCode"] == "InvalidParam"
     for body in ({"Action": "\ud83d", "Data": {}}, {"Action": "Stop", "Data": {"TaskID": "\ud83d"}}):
         assert keyed.post(credentials("north"), body).json()["ErrorCode"] == "InvalidParam"
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\x1fb", "a\ud800b"], ids=ascii)
+@pytest.mark.parametrize(
+    ("action", "path"),
+    [
+        ("Describe", "TaskID"),
+        ("Describe", "Application"),
+        ("List", "Application"),
+        ("List", "Status"),
+        ("List", "StartTime"),
+        ("Refresh", "RecordURL"),
+        ("Start", "TaskID"),
+        ("Start", "RecordURL"),
+        ("Start", "CallbackURL"),
+        ("Start", "StorageType"),
+        ("Start", "PageTitle"),
+        ("Start", "Headers.UserAgent"),
+        ("Start", "Browser.UserAgent"),
+        ("Start", "Browser.Locale"),
+        ("Start", "Browser.Timezone"),
+        *(
+            ("Start", f"Output.Cos.{field}")
+            for field in ("Domain", "Bucket", "Region", "TargetDir", "TargetName")
+        ),
+        *(("Start", f"Output.Video.{field}") for field in ("Muxer", "EncryptKey", "EncryptIv", "AuthUrl")),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_by_its_name(
+    keyed: Keyed, action: str, path: str, text: str
+) -> None:
+    """PostgreSQL has no NUL in a text, and nobody can write half a surrogate pair."""
+    needed = {"Start": {"RecordURL": URL}, "List": {"Status": "all"}}
+    value: Any = URL + text if path.lower().endswith("url") else text
+    for name in reversed(path.split(".")):
+        value = {name: value}
+    answer = keyed.act("operator", action, **(needed.get(action, {"TaskID": "none"}) | value))
+    assert answer["ErrorCode"] == "InvalidParam"
+    assert answer["ErrorMessage"].startswith(f"{path} "), answer
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ({"Offset": 1e300}, "Offset must be in range [0, 1000000000]"),
+        ({"Limit": -1e300}, "Limit must be in range [1, 500]"),
+        ({"Limit": 0.5}, "Limit must be a whole number"),
+    ],
+)
+def test_a_number_that_is_none_is_refused(keyed: Keyed, data: dict[str, Any], sentence: str) -> None:
+    answer = keyed.act("operator", "List", Status="all", **data)
+    assert answer == {"ErrorCode": "InvalidParam", "ErrorMessage": sentence}

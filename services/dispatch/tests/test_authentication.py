@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from panoreel.dispatch.authentication.errors import Unauthorized
-from panoreel.dispatch.authentication.keys import Keys, parse_keys
+from panoreel.dispatch.authentication.keys import Key, Keys, parse_keys
 from panoreel.dispatch.authentication.request import SignedRequest
-from panoreel.dispatch.authentication.verification import verify
+from panoreel.dispatch.authentication.verification import check_signature, claimed
 from panoreel.signing.strings import content_md5, content_md5_rfc1864, signature
 
 DATE = "Thu, 11 Mar 2021 08:29:58 GMT"
@@ -78,6 +78,13 @@ def a1_with(headers: dict[str, str | None]) -> SignedRequest:
 
 def signed_with(string: str, algorithm: str = "hmac-sha1", secret: str = APPLICATION_SECRET) -> str:
     return base64.b64encode(signature(secret, algorithm, string.encode())).decode()
+
+
+def verify(request: SignedRequest, keys: Keys, now: datetime, **options: Any) -> Key:
+    """The key that signed the request; all that can be refused without the body is."""
+    claim = claimed(replace(request, body=b""), keys, now, **options)
+    check_signature(request, claim)
+    return claim.key
 
 
 def refusal(refused: SignedRequest, now: datetime = NOW, keys: Keys = KEYS, **options: Any) -> str:

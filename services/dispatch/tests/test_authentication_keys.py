@@ -63,6 +63,10 @@ def test_secrets_are_not_shown() -> None:
         (text(ENTRY | {"secrets": "hunter2"}), "keys[0].secrets: "),
         (text(ENTRY | {"id": 'a"b'}), "keys[0].id: "),
         (text(ENTRY | {"application": ""}), "keys[0].application: "),
+        (
+            text(ENTRY | {"application": "a\0"}),
+            "keys[0].application: must not contain control characters",
+        ),
         (text(ENTRY | {"admin": "false"}), "keys[0].admin: "),
         (text(ENTRY | {"enabled": 0}), "keys[0].enabled: "),
         (text(ENTRY | {"kind": "apikey"}), "keys[0].kind: "),

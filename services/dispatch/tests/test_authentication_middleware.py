@@ -138,6 +138,33 @@ async def test_what_is_not_signed_is_refused(key_file: KeyFile, method: str, pat
     assert_refused(answer, 401, message)
 
 
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (("hmac id", "Basic id"), "HMAC authorization format error"),
+        (('id="app"', 'id="nobody"'), "HMAC signature cannot be verified"),
+        (
+            ("X-Date: ", "X-Date: Thu, 01 Jan 1970 00:00:00 GMT\r\nOther: "),
+            "HMAC signature cannot be verified, the x-date header is out of date for HMAC Authentication",
+        ),
+    ],
+)
+async def test_who_cannot_have_signed_is_refused_before_the_body_comes(
+    key_file: KeyFile, spoil: tuple[str, str], message: str
+) -> None:
+    async with served(key_file) as http:
+        reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
+        headers = client.sign(APP, client.Request("POST", "/record", b"{}"), datetime.now(UTC))
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        whole = f"POST /record HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n{head}\r\n"
+        writer.write(whole.replace(*spoil).encode())
+        async with asyncio.timeout(2):
+            answer = await reader.readuntil(b"}\n")
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"message": message}
+
+
 async def test_public_paths_need_no_signature(key_file: KeyFile) -> None:
     async with served(key_file) as http:
         assert (await http.get("/healthz")).json() == {"authenticated": False}
@@ -201,7 +228,9 @@ async def test_a_client_that_goes_away_is_forgotten(key_file: KeyFile) -> None:
     async with served(key_file) as http:
         with structlog.testing.capture_logs() as logs:
             reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
-            writer.write(b"POST /record HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123")
+            headers = signed(http, "/record", b"0123456789").headers.items()
+            head = "".join(f"{name}: {value}\r\n" for name, value in headers)
+            writer.write(f"POST /record HTTP/1.1\r\n{head}\r\n123".encode())
             await writer.drain()
             writer.close()
             await writer.wait_closed()

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 import panoreel.signing.client
 from panoreel.dispatch.authentication.authorization import parse
 from panoreel.dispatch.authentication.errors import Unauthorized
-from panoreel.dispatch.authentication.keys import parse_keys
+from panoreel.dispatch.authentication.keys import Key, Keys, parse_keys
 from panoreel.dispatch.authentication.request import SignedRequest
-from panoreel.dispatch.authentication.verification import verify
+from panoreel.dispatch.authentication.verification import check_signature, claimed
 from panoreel.signing.client import Credentials, Request, sign, sign_key_pair
 from panoreel.signing.strings import ALGORITHMS, FORM, content_md5, content_md5_rfc1864
 
@@ -28,6 +28,13 @@ KEYS = parse_keys(
     {{"id": "pair", "application": "a", "kind": "key_pair", "secrets": ["{SECRET}"]}}]}}""".encode()
 )
 CREDENTIALS = Credentials("app", SECRET)
+
+
+def verify(request: SignedRequest, keys: Keys, now: datetime) -> Key:
+    """The key that signed the request."""
+    claim = claimed(request, keys, now)
+    check_signature(request, claim)
+    return claim.key
 
 
 def received(request: Request, headers: dict[str, str]) -> SignedRequest:

@@ -14,6 +14,7 @@ from cryptography.fernet import Fernet
 
 from panoreel.contracts import commands
 from panoreel.contracts.envelope import Cause
+from panoreel.contracts.events import StopRequested
 from panoreel.contracts.task import Phase
 from panoreel.dispatch.audit import audit
 from panoreel.dispatch.database import connect
@@ -25,7 +26,10 @@ CLIENTS = 20
 CAUSE = Cause("test")
 
 REFUSED = {"Pause": "can't pause a task in status", "Resume": "can't resume a task in status"}
-"""What may be refused at all, and how: once a recording is stopped. Stop and Refresh are always a success."""
+"""What may be refused at all, and how: once a recording is stopped. All else is always a success here."""
+
+STOPS = ("Stop", "Cancel", "ForceStop", "ForceStop")
+"""What one client each does at last."""
 
 STAGES = {"recording": 1, "paused": 1, "canceled": 2, "transcode": 3}
 
@@ -52,7 +56,7 @@ class Caller:
             self._stage = max(self._stage, STAGES["canceled"])
         else:
             assert answer == {"TaskID": self._task_id}
-            if action == "Stop":
+            if action in STOPS:
                 self._stage = max(self._stage, STAGES["canceled"])
             elif action in REFUSED:
                 assert self._stage < STAGES["canceled"], f"{action} of a task that is known to be stopped"
@@ -83,14 +87,14 @@ async def test_commands_of_many_clients_at_once(
 
 
 async def play(log: EventLog, http: httpx.AsyncClient, urls: list[str], chance: random.Random) -> None:
-    """One task's life under the hands of all clients, the last of which stops it if nobody has."""
+    """One task's life under the hands of all clients, some of which stop it."""
     task_id = (await ask(http, urls[0], "Start", RecordURL=URL))["TaskID"]
     await log.execute(task_id, commands.Claim("recorder"), CAUSE)
     await log.execute(task_id, commands.ReportStarted(epoch=1, wall_time=datetime.now(UTC)), CAUSE)
     everything = ["Pause", "Resume", "Refresh", "Describe"]
     plans = [chance.choices(everything, k=4) for _ in range(CLIENTS)]
-    for plan in plans[:2]:
-        plan[chance.randrange(1, 4) :] = ["Stop", "Describe"]
+    for plan, stop in zip(plans, STOPS, strict=False):
+        plan[chance.randrange(1, 4) :] = [stop, "Describe"]
     callers = [Caller(http, urls[number % len(urls)], task_id) for number in range(CLIENTS)]
     # The recorder's events were not appended by dispatch, which therefore need not have read them yet.
     await ask(http, urls[0], "Refresh", TaskID=task_id)
@@ -108,11 +112,13 @@ async def play(log: EventLog, http: httpx.AsyncClient, urls: list[str], chance: 
 
 
 async def check_history(log: EventLog, task_id: str) -> None:
-    """Pauses and resumes take turns, one stop ends them, and nothing comes after it."""
-    history = [stored.event.type async for stored in log.history(task_id)]
+    """Pauses and resumes take turns, a stop ends them, and nothing but one forced stop comes after it."""
+    happened = [stored.event async for stored in log.history(task_id)]
+    stops = [event.force for event in happened if isinstance(event, StopRequested)]
+    assert stops in ([True], [False, True])
+    history = [event.type for event in happened]
     assert history[:3] == ["task_created", "recording_claimed", "recording_started"]
-    assert history[-1] == "stop_requested"
-    assert history.count("stop_requested") == 1
+    assert history[-len(stops) :] == ["stop_requested"] * len(stops)
     turns = [kind for kind in history if kind in ("pause_requested", "resume_requested")]
     assert turns[::2] == ["pause_requested"] * len(turns[::2])
     assert turns[1::2] == ["resume_requested"] * len(turns[1::2])

@@ -190,6 +190,8 @@ async def test_log_archive_and_read_model_agree(dispatch: Dispatch, own_nats_ser
             await finish(log, task_id)
         assert await until_empty(lambda: audit(engine, log)) == []
         connection = await asyncpg.connect(dispatch.dsn)
+        await connection.execute("UPDATE tasks SET state = state - 'forced' - 'refreshes'")
+        assert await audit(engine, log) == [], "an older version knew no such fields"
         await connection.execute("UPDATE tasks SET application = 'other' WHERE task_id = $1", task_ids[1])
         given_away = await audit(engine, log)
         await connection.execute("UPDATE tasks SET status = status, state = state || '{\"retry_num\": 7}'")

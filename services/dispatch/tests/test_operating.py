@@ -1,5 +1,6 @@
 """What an operator meets, and a program that reads descriptions."""
 
+import asyncio
 import json
 import re
 import time
@@ -150,10 +151,36 @@ async def test_tasks_of_an_earlier_version_are_found(postgres_dsn: str) -> None:
         assert await read_model.ids("task-north") == [scoped("north", "task-north")]
 
 
-async def test_health_tells_whether_pages_may_use_udp(dispatch: Dispatch, nats_server: NatsServer) -> None:
-    async with open_log(nats_server.url, "test") as log:
-        await announce(log, WEBRTC_UDP, "off")
-    assert httpx.get(f"{dispatch.url}/healthz").json() == {"status": "ok", "webrtc_udp": "off"}
+async def test_health_tells_whether_pages_may_use_udp(
+    own_nats_server: NatsServer, postgres_dsn: str, tmp_path: Path
+) -> None:
+    running = run_dispatch(own_nats_server.url, postgres_dsn, tmp_path, Fernet.generate_key().decode())
+
+    def health() -> dict[str, Any]:
+        # An orchestrator waits for one second, and then restarts what did not answer.
+        answer: dict[str, Any] = httpx.get(f"{running.url}/healthz", timeout=0.5).json()
+        return answer
+
+    try:
+        assert health() == {"status": "ok"}
+        async with open_log(own_nats_server.url, "test") as log:
+            for recorder, says, told in (
+                ("one", "filtered", "filtered"),
+                ("other", "off", "off"),
+                ("one", "filtered", "off"),
+                ("other", "filtered", "filtered"),
+            ):
+                await announce(log, WEBRTC_UDP, recorder, says)
+                async with asyncio.timeout(10):
+                    while health().get("webrtc_udp") != told:
+                        await asyncio.sleep(0.02)
+        own_nats_server.freeze()
+        for _ in range(3):
+            assert health() == {"status": "ok", "webrtc_udp": "filtered"}
+    finally:
+        own_nats_server.thaw()
+        running.process.terminate()
+        assert running.process.wait(10) == 0
 
 
 def test_every_action_and_answer_is_described(dispatch: Dispatch) -> None:
@@ -169,7 +196,7 @@ def test_every_action_and_answer_is_described(dispatch: Dispatch) -> None:
     references = set(re.findall(r'"\$ref": "#/components/schemas/(\w+)"', json.dumps(described)))
     assert references <= set(schemas)
     statuses = set(described["paths"]["/record"]["post"]["responses"])
-    assert statuses == {"200", "401", "413", "429"}
+    assert statuses == {"200", "401", "408", "413", "429", "503"}
     assert set(described["paths"]) == {"/", "/record", "/tasks/{task_id}/events", "/healthz", "/readyz"}
 
 
@@ -211,8 +238,10 @@ def test_the_page_of_the_documentation_needs_nothing_from_elsewhere(dispatch: Di
     ("method", "path", "status", "message"),
     [
         ("GET", "/nowhere", 404, "There is no api match uri[/nowhere]"),
+        ("POST", "/record/", 404, "There is no api match uri[/record/]"),
         ("PUT", "/record", 404, "There is no api match method[PUT]"),
         ("GET", "/tasks/a.b/events", 422, "task_id must consist of 1 to 64 letters, digits, '_' or '-'"),
+        ("GET", "/tasks/a/events?application=%00", 422, "application must not contain control characters"),
         ("GET", "/tasks/a/events?application=b", 422, "Application is for an admin's key; leave it out"),
         ("GET", "/tasks/none/events", 404, "no task none"),
     ],

@@ -99,6 +99,7 @@ SUB_APP = "Output.Vod.SubAppId must be a whole number, or a string of at most 19
         (start(Width="1280"), "Width must be a number"),
         (start(Width=True), "Width must be a number"),
         (start(Width=12.5), "Width must be a whole number"),
+        (start(Height=1e300), "Height must be in range [0, 2560]"),
         (start(MaxDurationLimit=36001), "MaxDurationLimit must be in range [0, 36000]"),
         (start(MaxDurationLimit=float("nan")), "MaxDurationLimit must be a whole number"),
         (start(MaxDurationLimit=float("inf")), "MaxDurationLimit must be a whole number"),

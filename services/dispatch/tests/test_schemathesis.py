@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,20 +10,24 @@ import asyncpg
 import httpx
 import hypothesis
 import pytest
+import requests
 import schemathesis
 from cryptography.fernet import Fernet
 from schemathesis import APIOperation, Case, GenerationMode
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks
 
+from panoreel.client import Panoreel
 from panoreel.eventlog.log import open_log
 from panoreel.eventlog.topology import SECRETS, TASKS
+from panoreel.signing.client import Credentials, Request, sign
 from tests.servers.dispatch import Dispatch, run_dispatch
 from tests.servers.nats import NatsServer
 
 Operation = APIOperation[Any, Any, Any, Any]
 
 AT_ONCE: Final = 60
+KEY: Final = Credentials("school", "s" * 40)
 
 SECRET: Final = "5ec2e7" * 5 + "5e"
 """Looks like an `EncryptKey`, so that it may stand wherever a secret may."""
@@ -68,6 +73,17 @@ def planted(value: Any, name: str = "") -> Any:
     return SECRET if isinstance(value, str) and name in KEYS else value
 
 
+def signed(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """The same with a signature; told to `requests` as its way of authentication."""
+    body = request.body or b""
+    content = body.encode() if isinstance(body, str) else body
+    assert isinstance(content, bytes)
+    headers = {name: str(value) for name, value in request.headers.items()}
+    sent = Request(str(request.method), str(request.url), content, headers)
+    request.headers.update(sign(KEY, sent, datetime.now(UTC)))
+    return request
+
+
 class Run:
     """Requests to one dispatch, and what came of them."""
 
@@ -84,7 +100,7 @@ class Run:
         if action != "Start" and isinstance(data, dict) and "TaskID" in data and self.requests % 10:
             # Mostly a task that there is.
             data["TaskID"] = self.task_ids[-1]
-        answer = case.call(timeout=30)
+        answer = case.call(timeout=30, auth=signed)
         self.requests += 1
         case.validate_response(answer, checks=CHECKS)
         assert SECRET not in answer.text
@@ -113,7 +129,12 @@ class Run:
 
 @pytest.fixture
 def dispatch(own_nats_server: NatsServer, postgres_dsn: str, tmp_path: Path) -> Iterator[Dispatch]:
-    running = run_dispatch(own_nats_server.url, postgres_dsn, tmp_path, Fernet.generate_key().decode())
+    keys = tmp_path / "keys.json"
+    entry = {"id": KEY.id, "secrets": [KEY.secret], "application": "school", "rate_limit": 1_000_000}
+    keys.write_text(json.dumps({"keys": [entry]}))
+    keys.chmod(0o600)
+    key = Fernet.generate_key().decode()
+    running = run_dispatch(own_nats_server.url, postgres_dsn, tmp_path, key, PANOREEL_KEY_FILE=str(keys))
     yield running
     running.process.terminate()
     assert running.process.wait(10) == 0
@@ -124,20 +145,22 @@ async def test_no_request_breaks_anything(
     requests: int, dispatch: Dispatch, own_nats_server: NatsServer
 ) -> None:
     run = Run(dispatch.url)
+    api = Panoreel(dispatch.url, KEY.id, KEY.secret)
     described = schemathesis.openapi.from_url(f"{dispatch.url}/openapi.json").get_all_operations()
     operations = [found.ok() for found in described if isinstance(found, Ok)]
     seed = 0
     # What is generated at one go is kept in memory until its end.
     while run.requests < requests:
         seed += 1
-        run.task_ids.append(dispatch.act("Start", **planted(START))["TaskID"])
+        run.task_ids.append(api.act("Start", planted(START))["TaskID"])
         for operation in operations:
             run.operation(operation, GenerationMode.POSITIVE, seed)
             if list(operation.iter_parameters()) or len(operation.body):
                 run.operation(operation, GenerationMode.NEGATIVE, seed)
     for task_id in run.task_ids[:50]:
-        assert SECRET not in str(dispatch.act("DescribeDetail", TaskID=task_id))
-        assert SECRET not in httpx.get(f"{dispatch.url}/tasks/{task_id}/events").raise_for_status().text
+        assert SECRET not in str(api.act("DescribeDetail", {"TaskID": task_id}))
+        assert SECRET not in str(api.events(task_id))
+    api.close()
     assert httpx.get(f"{dispatch.url}/readyz").status_code == 200
     log = dispatch.log.read_text()
     assert "Traceback" not in log

@@ -1,10 +1,13 @@
 """Delivering a callback to receivers of every kind."""
 
 import asyncio
+import json
 import socket
 import ssl
+import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from pathlib import Path
@@ -22,6 +25,7 @@ from panoreel.notifier import callback
 from panoreel.notifier.callback import Message, Reach, deliver
 from panoreel.reach.addresses import Address
 from services.notifier.tests.receivers import SILENCE, Receiver, status
+from tests.servers.dns import serve_names
 
 Receive = Callable[..., Awaitable[Receiver]]
 
@@ -206,6 +210,68 @@ async def test_a_name_is_looked_up_once_and_checked_in_each_attempt(receive: Rec
         f"xn--bcher-kva.test:{receiver.port}"
     }
     assert receiver.received[0].headers["authorization"].startswith("Basic ")
+
+
+ASK = """
+import asyncio, json, sys
+from ipaddress import ip_network
+from panoreel.notifier.callback import Message, Reach, deliver
+allowed = (ip_network("127.0.0.1/32"), ip_network("::1/128"))
+told = [asyncio.run(deliver(Message(id="msg_1", body=b"{}"), url, Reach(allowed))) for url in sys.argv[1:]]
+print(json.dumps([[outcome.attempts, getattr(outcome, "last_error", "")] for outcome in told]))
+"""
+
+
+async def test_names_of_a_name_server(receive: Receive, tmp_path: Path) -> None:
+    """What it answers leads to 127.0.0.2 sooner or later; nothing arrives there."""
+    connections = []
+    receiver = await receive(status(200), status(200), status(500))
+    with serve_names(tmp_path) as server:
+        server.names = {
+            "both.test": ["127.0.0.2 127.0.0.1"],
+            "turning.test": ["127.0.0.1", "127.0.0.1", "127.0.0.2"],
+            "alias.test": ["CNAME localhost 127.0.0.2"],
+            "mapped.test": ["::ffff:127.0.0.2"],
+        }
+        names = ["both.test", "turning.test", "turning.test", "alias.test", "mapped.test"]
+        urls = [f"http://{name}:{receiver.port}/told" for name in names]
+        command = [*server.within, sys.executable, "-c", ASK, *urls]
+        async with await asyncio.start_server(lambda *_: connections.append(1), "127.0.0.2", receiver.port):
+            telling = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+            told, _ = await telling.communicate()
+        assert server.asked == ["both.test", *["turning.test"] * 3, "alias.test", "mapped.test"]
+    refused = "the URL leads to an address that is not public"
+    outcomes = [[1, ""], [1, ""], [2, refused], [1, refused], [1, refused]]
+    assert json.loads(told.splitlines()[-1]) == outcomes
+    assert connections == []
+
+
+@pytest.fixture
+def unanswered() -> Iterator[tuple[str, int]]:
+    """Where nobody takes a connection: as many as fit already wait there."""
+    with socket.create_server(("127.0.0.3", 0), backlog=0) as full, ExitStack() as waiting:
+        while True:
+            client = waiting.enter_context(socket.socket())
+            client.settimeout(0.1)
+            try:
+                client.connect(full.getsockname())
+            except TimeoutError:
+                break
+        yield full.getsockname()
+
+
+async def test_an_address_that_never_answers_leaves_time_for_the_next(unanswered: tuple[str, int]) -> None:
+    silent, port = unanswered
+
+    async def resolve(_: str) -> Sequence[Address]:
+        return (ip_address(silent), IPv4Address("127.0.0.1"))
+
+    receiver = Receiver([status(200)])
+    async with await asyncio.start_server(receiver.serve, "127.0.0.1", port):
+        reach = Reach((IPv4Network("127.0.0.0/8"),), resolve)
+        outcome = await deliver(MESSAGE, f"http://some.test:{port}/told", reach)
+    assert outcome == CallbackDelivered(attempts=1)
+    assert len(receiver.received) == 1
 
 
 async def test_no_log_line_holds_the_url(receive: Receive) -> None:

@@ -14,10 +14,12 @@ import pytest
 
 from panoreel.reach.addresses import Networks
 from panoreel.recorder.protocol import Failed, Refresh, SegmentSealed, Stop
-from tests.servers.child import Child, pictures, recording
+from tests.servers.child import pictures, recording
+from tests.servers.dns import serve_names
 
 TRICKS = Path(__file__).parent / "pages" / "tricks.html"
 ESCAPES = Path(__file__).parent / "pages" / "escapes.html"
+NAMES = Path(__file__).parent / "pages" / "names.html"
 
 OURS = (IPv4Network("127.0.0.1/32"),)
 GREEN, WHITE = np.array([0, 128, 0]), np.array([255, 255, 255])
@@ -68,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Location", self.server.elsewhere)
             self.end_headers()
             return
-        pages = {"/tricks.html": TRICKS, "/escapes.html": ESCAPES}
+        pages = {"/tricks.html": TRICKS, "/escapes.html": ESCAPES, "/names.html": NAMES}
         kind = "text/javascript" if path.endswith(".js") else "text/html"
         body = pages[path].read_bytes() if path in pages else b""
         if path == "/service-worker.js":
@@ -124,8 +126,7 @@ def udp_place(host: str, port: int) -> Iterator[list[bytes]]:
             thread.join()
 
 
-def await_trials(child: Child, ours: Place) -> None:
-    child.await_start()
+def await_trials(ours: Place) -> None:
     assert ours.tried.wait(60), "the page did not get to the end of its tricks"
     time.sleep(3)  # what was begun last, and STUN's repetitions
 
@@ -142,7 +143,8 @@ def test_no_trick_leads_to_a_forbidden_address(allowed: Networks, udp: bool) -> 
         ours.elsewhere = f"http://127.0.0.2:{theirs.port}/redirect"
         url = f"http://127.0.0.1:{ours.port}/tricks.html?{theirs.port}"
         with recording(url, 120, allowed_networks=allowed, webrtc_udp=udp) as child:
-            await_trials(child, ours)
+            child.await_start()
+            await_trials(ours)
         reached = set(theirs.paths) & BY_HTTP
         if allowed == OURS:
             assert theirs.connections == 0
@@ -172,6 +174,60 @@ def test_a_redirect_leads_no_further(elsewhere: str, why: str) -> None:
         assert isinstance(failure, Failed)
         assert failure.permanent
         assert why in failure.message
+        assert theirs.connections == 0
+
+
+@pytest.mark.parametrize("allowed", [OURS, ALL], ids=["forbidden", "allowed"])
+def test_no_name_leads_to_a_forbidden_address(allowed: Networks, tmp_path: Path) -> None:
+    """The page's own name among them, which leads elsewhere once the page is there."""
+    with (
+        serve_names(tmp_path) as server,
+        place("127.0.0.1") as ours,
+        place("127.0.0.2", ours.port) as theirs,
+    ):
+        server.names = {
+            "rebinding.test": ["127.0.0.1"],
+            "forbidden.test": ["127.0.0.2"],
+            "turning.test": ["127.0.0.1", "127.0.0.2"],
+            "alias.test": ["CNAME localhost 127.0.0.2"],
+            "mapped.test": ["::ffff:127.0.0.2"],
+            "several.test": ["127.0.0.2 127.0.0.1"],
+        }
+        url = f"http://rebinding.test:{ours.port}/names.html"
+        with recording(url, 120, within=server.within, allowed_networks=allowed) as child:
+            child.await_start()
+            server.names["rebinding.test"] = ["127.0.0.2"]
+            server.names["go-on.test"] = ["127.0.0.1"]  # the page waits for this
+            await_trials(ours)
+        assert set(server.asked) == set(server.names), "the browser asks for names of its own"
+        reached = set(theirs.paths) - {"several"}
+        if allowed == OURS:
+            assert theirs.connections == 0
+            assert {"turning-first", "several"} <= set(ours.paths)
+        else:
+            assert reached == {
+                *("rebinding-fetch", "rebinding-iframe", "rebinding-websocket", "turning-fetch"),
+                *(
+                    "forbidden-iframe",
+                    "forbidden-img",
+                    "alias-iframe",
+                    "alias-img",
+                    "mapped-iframe",
+                    "mapped-img",
+                ),
+            }
+
+
+def test_a_name_of_a_forbidden_address_is_not_recorded(tmp_path: Path) -> None:
+    with serve_names(tmp_path) as server, place("127.0.0.2") as theirs:
+        server.names = {"forbidden.test": ["CNAME localhost 127.0.0.2 ::ffff:127.0.0.2"]}
+        url = f"http://forbidden.test:{theirs.port}/"
+        with recording(url, 20, within=server.within, allowed_networks=OURS) as child:
+            [failure] = child.reports()
+        assert isinstance(failure, Failed)
+        assert failure.permanent
+        assert "not public" in failure.message
+        assert "forbidden.test" in server.asked
         assert theirs.connections == 0
 
 

@@ -159,7 +159,59 @@ def test_a_page_that_never_comes_holds_nothing_up(site: Site) -> None:
         assert time.monotonic() - asked < 10
 
 
-@pytest.mark.parametrize("order", [{"paused": True}, {"start_timeout_s": 60.0}], ids=str)
+HANGING = {
+    "a loop": "setTimeout(() => { while (true); }, 500)",
+    "one after the other": "setInterval(() => { while (true); }, 500)",
+    "on leaving": "addEventListener('beforeunload', () => { while (true); })",
+}
+
+
+@pytest.mark.parametrize("script", HANGING.values(), ids=HANGING)
+def test_a_page_that_hangs_makes_way_for_another_one(site: Site, script: str) -> None:
+    site.pages |= {"/": f"<script>{script}</script>", "/other": BEATING.format(color="lime")}
+    with recording(f"{site.address}/", 60, load_timeout_s=10) as child:
+        child.await_start()
+        for url in (None, f"{site.address}/other"):
+            time.sleep(1)
+            asked = time.monotonic()
+            assert refreshed(child, url) is None
+            assert time.monotonic() - asked < 10
+        site.said("lime")
+        ended(child)
+    assert len(site.asked("/")) == 2
+
+
+def test_a_page_that_cannot_be_left_holds_nothing_up(site: Site) -> None:
+    site.pages["/"] = """<script>setTimeout(() => {
+        const request = new XMLHttpRequest();
+        request.open('GET', '/hang', false);
+        request.send();
+    }, 500)</script>"""
+    with recording(f"{site.address}/", 60, load_timeout_s=8) as child:
+        child.await_start()
+        time.sleep(1)
+        for _ in range(2):
+            asked = time.monotonic()
+            message = refreshed(child, f"{site.address}/other")
+            assert time.monotonic() - asked < 10
+            assert message
+            assert "hangs" in message
+        ended(child)
+
+
+def test_a_page_that_hangs_when_it_is_to_play_can_be_stopped(site: Site) -> None:
+    site.pages["/"] = """<body><video></video><script>
+        Object.defineProperty(document, 'contentType', {get: () => 'video/mp4'});
+        HTMLMediaElement.prototype.play = () => { while (true); };
+    </script>"""
+    with recording(f"{site.address}/", 60) as child:
+        child.await_start()
+        asked = time.monotonic()
+        ended(child)
+        assert time.monotonic() - asked < 8
+
+
+@pytest.mark.parametrize("order", [{"paused": True}, {"manual_start": True}], ids=str)
 def test_nothing_is_recorded_before_it_may_begin(site: Site, order: dict[str, Any]) -> None:
     with recording(f"{site.address}/", 60, **order) as child:
         site.said("blue")
@@ -176,7 +228,7 @@ def test_a_recording_that_was_claimed_in_a_pause_begins_when_it_ends(site: Site)
 
 
 def test_a_page_that_never_calls_start_record_fails_and_is_told_how_not_to(site: Site) -> None:
-    with recording(f"{site.address}/", 60, start_timeout_s=0.5) as child:
+    with recording(f"{site.address}/", 60, manual_start=True, start_timeout_s=0.5) as child:
         [failure] = child.reports()
         assert isinstance(failure, Failed)
         assert (failure.code, failure.permanent) == ("ManualStartTimeout", True)
@@ -186,9 +238,24 @@ def test_a_page_that_never_calls_start_record_fails_and_is_told_how_not_to(site:
         )
 
 
+def test_a_pause_before_the_first_frame_has_an_end(site: Site) -> None:
+    with recording(f"{site.address}/", 60, paused=True, start_timeout_s=0.5) as child:
+        [failure] = child.reports()
+        assert isinstance(failure, Failed)
+        assert (failure.code, failure.permanent) == ("PauseTimeout", True)
+        assert failure.message == (
+            "the recording was paused before its first frame and not resumed within 0.5 s"
+        )
+
+
+def test_a_pause_that_was_taken_over_ends_with_the_duration_limit(site: Site) -> None:
+    with recording(f"{site.address}/", 1, paused=True) as child:
+        assert child.reports() == [protocol.LimitReached(), Stopped(frames=0, duration_s=0)]
+
+
 def test_start_record_begins_and_then_resumes(site: Site) -> None:
     site.pages["/"] = "<script>startRecord().then(() => fetch('/say?began=1')).then(startRecord)</script>"
-    with recording(f"{site.address}/", 60, start_timeout_s=60) as child:
+    with recording(f"{site.address}/", 60, manual_start=True) as child:
         child.await_report(Started)
         site.said("began")
         assert child.await_report(PageCalled).action == "resume"
@@ -231,6 +298,25 @@ def test_a_page_that_calls_without_end_is_refused(site: Site) -> None:
         child.tell(PageCallAnswered(call=called.call))
         assert site.said("called") == "back"
         child.await_report(PageCalled)
+        ended(child)
+
+
+@pytest.mark.parametrize("name", ["startRecord", "pauseRecord", "refreshPage"])
+def test_a_page_that_calls_again_and_again_is_slowed_down(site: Site, name: str) -> None:
+    site.pages["/"] = f"""<script>setTimeout(async () => {{
+        for (let refused = 0; refused < 5; )
+            await {name}().catch(error => fetch(`/say?refused=${{refused++}} ${{error.message}}`));
+        stopRecord();
+    }}, 500)</script>"""
+    with recording(f"{site.address}/", 60) as child:
+        child.await_start()
+        asked = time.monotonic()
+        calls = []
+        while (called := child.await_report(PageCalled)).action != "stop":
+            calls.append(called)
+            child.tell(PageCallAnswered(call=called.call))
+        assert 10 <= len(calls) <= 11 + time.monotonic() - asked
+        assert site.said("refused") == "0 a page may call 10 times, and then 1 time a second"
         ended(child)
 
 

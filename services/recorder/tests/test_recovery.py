@@ -13,7 +13,6 @@ from pydantic import SecretStr
 
 from panoreel.blobs.bucket import BucketBlobs
 from panoreel.blobs.directory import DirectoryBlobs
-from panoreel.blobs.errors import StorageMissing
 from panoreel.blobs.shared import BlobStores
 from panoreel.blobs.store import Blobs
 from panoreel.contracts import commands, events
@@ -25,10 +24,11 @@ from panoreel.eventlog.log import EventLog, open_log
 from panoreel.eventlog.secrets import SecretStore
 from panoreel.eventlog.segments import manifest
 from panoreel.recorder.recorder import Recorder
-from panoreel.recorder.recovery import recover
+from panoreel.recorder.recovery import left_behind, try_give_back
 from panoreel.recorder.segments import seal, sealed
 from panoreel.recorder.session import Session
 from panoreel.recorder.settings import RecorderSettings
+from panoreel.recorder.worker import work
 from tests.servers.nats import NatsServer
 from tests.servers.seaweed import Seaweed
 
@@ -48,6 +48,12 @@ def directory(tmp_path: Path) -> DirectoryBlobs:
     return DirectoryBlobs(tmp_path / "blobs")
 
 
+async def recover(recorder: Recorder) -> None:
+    """What a recorder does first."""
+    for spool in await left_behind(recorder):
+        await try_give_back(recorder, spool, "restarted")
+
+
 def recorder_with(log: EventLog, stores: Mapping[StorageType, Blobs], tmp_path: Path) -> Recorder:
     key = Fernet.generate_key().decode()
     settings = RecorderSettings(
@@ -56,6 +62,7 @@ def recorder_with(log: EventLog, stores: Mapping[StorageType, Blobs], tmp_path: 
         secret_keys=(SecretStr(key),),
         spool_dir=tmp_path / "spool",
         run_dir=tmp_path / "run",
+        webrtc_udp="off",
     )
     for made in (settings.spool_dir, settings.run_dir):
         made.mkdir()
@@ -132,14 +139,65 @@ async def test_segments_wait_in_the_spool_for_a_bucket_that_is_away(
     assert list(recorder.settings.spool_dir.iterdir()) == []
 
 
+async def test_a_bucket_that_is_away_keeps_no_other_task_waiting(
+    own_nats_server: NatsServer, log: EventLog, own_seaweed: Seaweed, tmp_path: Path
+) -> None:
+    recorder = recorder_with(log, {}, tmp_path)
+    waiting, other = await claimed(recorder, "cos"), await claimed(recorder)
+    for offered in (waiting, other):
+        leave_segment(recorder.spool(offered), tmp_path / offered.task_id)
+    access = own_seaweed.access
+    (tmp_path / "blobs").mkdir()
+    settings = recorder.settings.model_copy(
+        update={
+            "nats_url": SecretStr(own_nats_server.url),
+            "blobs_dir": tmp_path / "blobs",
+            "raw_bucket": own_seaweed.bucket,
+            "raw_endpoint": access.endpoint,
+            "raw_region": access.region,
+            "raw_access_key": access.access_key,
+            "raw_secret_key": access.secret_key,
+            "raw_addressing_style": access.addressing_style,
+        }
+    )
+    own_seaweed.kill()
+    ready = asyncio.Event()
+    working = asyncio.create_task(work(settings, ready.set))
+    try:
+        async with asyncio.timeout(60):
+            await ready.wait()
+            await recorded_again(log, other.task_id)
+            task, _ = await log.load(waiting.task_id)
+            assert task
+            assert (task.recorder_id, task.retry_num) == (recorder.id, 0)
+            await asyncio.to_thread(own_seaweed.start)
+            await recorded_again(log, waiting.task_id)
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+    for offered in (waiting, other):
+        assert len(await manifest(log, offered.task_id)) == 1
+    assert list(recorder.settings.spool_dir.iterdir()) == []
+
+
+async def recorded_again(log: EventLog, task_id: str) -> None:
+    """Wait until the task was given back, claimed once more, and ended, since its secrets are gone."""
+    async for stored in log.follow(task_id, 0):
+        if isinstance(stored.event, events.RecordingStopped):
+            break
+    task, _ = await log.load(task_id)
+    assert task
+    assert (task.retry_num, task.epoch) == (1, 2)
+
+
 async def test_segments_that_cannot_be_stored_stay_in_the_spool(
     log: EventLog, directory: DirectoryBlobs, tmp_path: Path
 ) -> None:
     recorder = recorder_with(log, {"cfs": directory}, tmp_path)
     offered = await claimed(recorder, "cos")
     leave_segment(recorder.spool(offered), tmp_path / "partial")
-    with pytest.raises(StorageMissing, match="StorageType cos is not configured here"):
-        await recover(recorder)
+    await recover(recorder)
+    assert len(sealed(recorder.spool(offered))) == 1
     unknown = recorder.spool(offered).rename(recorder.settings.spool_dir / f"unknown.{uuid4()}")
     await recover(recorder)
     assert len(sealed(unknown)) == 1

@@ -90,7 +90,7 @@ async def running(url: str, server: NatsServer, **created: Any) -> AsyncIterator
             run_dir=base / "run",
             user=SERVICE_USER if os.geteuid() == 0 else None,
             allowed_networks=(IPv4Network("127.0.0.0/8"),),
-            manual_start_timeout_s=0.5,
+            start_timeout_s=0.5,
         )
         async with open_log(server.url, "test") as log:
             secrets = SecretStore(log, [key])
@@ -128,7 +128,11 @@ async def test_what_the_log_asks_is_done_and_told(own_nats_server: NatsServer, s
         assert len(site.asked("/")) == 2
         other = f"{task.task_id}.other"
         await task.secrets.seal(other, TaskSecrets(record_url=f"{site.address}/other?token=hunter2"))
-        for key, told in ((f"{task.task_id}.purged", "InternalError"), (other, None)):
+        unreadable = f"{task.task_id}.unreadable"
+        nothing: dict[str, Any] = {}
+        await task.secrets.seal(unreadable, TaskSecrets.model_construct(**nothing))
+        lost = "InternalError"
+        for key, told in ((f"{task.task_id}.purged", lost), (unreadable, lost), (other, None)):
             await task.do(commands.Refresh("redacted", key))
             failure = (await task.event(events.PageRefreshed)).failure
             assert (failure and failure.code) == told
@@ -164,6 +168,13 @@ async def test_a_page_that_never_starts_fails_the_task(own_nats_server: NatsServ
     async with running(f"{site.address}/", own_nats_server, manual_start=True) as task:
         failed = await task.event(events.RecordingFailed)
         assert failed.failure.code == "ManualStartTimeout"
+
+
+async def test_a_pause_before_the_first_frame_fails_the_task(own_nats_server: NatsServer, site: Site) -> None:
+    async with running(f"{site.address}/", own_nats_server) as task:
+        await task.do(commands.Pause())
+        failed = await task.event(events.RecordingFailed)
+        assert failed.failure.code == "PauseTimeout"
 
 
 async def test_a_child_that_does_not_stop_is_ended_by_force(own_nats_server: NatsServer, site: Site) -> None:

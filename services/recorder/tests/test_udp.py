@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from panoreel.recorder.udp import UdpNotFiltered, may_send_udp, name_servers, rules
+from tests.servers.needs import unmet
 
 SERVICE_USER = "panoreel"
 TESTS = Path(__file__).parent
@@ -91,7 +92,7 @@ def may_unshare() -> bool:
 @pytest.fixture(scope="module")
 def uid() -> int:
     if not may_unshare():
-        pytest.skip("only root may make network namespaces, and this needs nft(8)")
+        unmet("only root may make network namespaces, and this needs nft(8)")
     return pwd.getpwnam(SERVICE_USER).pw_uid
 
 

@@ -1,6 +1,7 @@
 """What a caller may choose of the browser, as pages and servers see it."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from panoreel.contracts.browser import BrowserSettings, Cookie
 from panoreel.recorder.protocol import Failed, Refresh, Refreshed, Stop
+from panoreel.recorder.visitor import origin
 from tests.servers.child import recording
 from tests.servers.pages import Site, serve_pages
 
@@ -89,21 +91,31 @@ def test_headers_go_to_the_origin_of_the_page_alone(site: Site, stranger: Site) 
         fetch('{stranger.address}/fetched');
         </script><img src='{stranger.address}/to?{site.address}/back'>
         <iframe src='{stranger.address}/frame'></iframe>"""
-    site.pages["/done"] = "<script>fetch('/say?done=1')</script>"
+    site.pages["/done"] = "<script>fetch('/say?done=1'); setInterval(() => fetch('/polled'), 50)</script>"
     stranger.pages["/frame"] = f"<img src='{site.address}/from-frame'>"
+    stranger.pages["/now-named"] = (
+        f"<script>fetch('{site.address}/left').then(() => fetch('/say?left=1'))</script>"
+    )
     settings = BrowserSettings(headers={"X-Token": "hunter2", "Accept": "own/type"})
     with recording(f"{site.address}/to?{site.address}/", 60, browser=settings) as child:
         child.await_start()
         child.tell(Refresh(record_url=f"{site.address}/done"))
         site.said("done")
         child.await_report(Refreshed)
+        child.tell(Refresh(record_url=f"{stranger.address}/status/404"))
+        assert child.await_report(Refreshed).failure
+        before = len(site.asked("/polled"))
+        while len(site.asked("/polled")) < before + 3:
+            time.sleep(0.05)
+        asked = list(site.requests)
         child.tell(Refresh(record_url=f"{stranger.address}/now-named"))
         child.await_report(Refreshed)
+        stranger.said("left")
         child.tell(Stop())
         child.reports()
-    for path in ("/", "/worker", "/post", "/ranged", "/to", "/back", "/from-frame", "/done"):
+    for path in ("/", "/worker", "/post", "/ranged", "/to", "/back", "/from-frame", "/done", "/polled"):
         assert site.asked(path), path
-        for request in site.asked(path):
+        for request in (each for each in asked if each.path.partition("?")[0] == path):
             assert (request.headers["X-Token"], request.headers["Accept"]) == ("hunter2", "own/type"), path
     [post] = site.asked("/post")
     assert (len(post.body), post.headers["X-Own"]) == (1 << 20, "1")
@@ -112,6 +124,60 @@ def test_headers_go_to_the_origin_of_the_page_alone(site: Site, stranger: Site) 
         assert stranger.asked(path), path
         assert all("X-Token" not in request.headers for request in stranger.asked(path)), path
     assert stranger.asked("/now-named")[0].headers["X-Token"] == "hunter2"
+    assert all("X-Token" not in request.headers for request in site.asked("/left"))
+
+
+def test_a_page_that_lies_learns_neither_url_nor_headers(site: Site, stranger: Site) -> None:
+    site.pages["/"] = f"""<script>
+        const {{fetch, encodeURIComponent}} = window;
+        const tell = (...told) => fetch('{stranger.address}/told?' + told.map(encodeURIComponent));
+        window.URL = function(url) {{ tell(url); return {{origin: '{stranger.address}'}} }};
+        Object.defineProperty(Object.prototype, 'origin', {{get: () => '{stranger.address}', set: tell}});
+        for (const name of ['call', 'apply', 'bind'])
+            Function.prototype[name] = function(...told) {{ tell(...told); return '{stranger.address}' }};
+        for (const name of ['split', 'match', 'replace', 'toString'])
+            String.prototype[name] = function(...told) {{ tell(this, ...told); return '{stranger.address}' }};
+        setInterval(() => fetch('{stranger.address}/polled'), 50);
+    </script>"""
+    site.pages["/next"] = "<script>fetch('/say?next=1')</script>"
+    settings = BrowserSettings(headers={"X-Token": "hunter2"})
+    with recording(f"{site.address}/", 60, browser=settings) as child:
+        child.await_start()
+        child.tell(Refresh(record_url=f"{site.address}/status/404?token=hunter2"))
+        assert child.await_report(Refreshed).failure
+        time.sleep(0.5)
+        child.tell(Refresh(record_url=f"{site.address}/next?token=hunter2"))
+        site.said("next")
+        child.tell(Stop())
+        child.reports()
+    assert site.asked("/next")[0].headers["X-Token"] == "hunter2"
+    assert stranger.asked("/polled")
+    assert "hunter2" not in str(stranger.requests)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("HTTP://User:pw@Example.COM:80/a?b#c", "http://example.com"),
+        ("https://example.com:443", "https://example.com"),
+        ("http://example.com:443/", "http://example.com:443"),
+        ("https://example.com:08443/", "https://example.com:8443"),
+        ("http://0x7f.1/", "http://127.0.0.1"),
+        ("http://[0:0::1]:81/", "http://[::1]:81"),
+        ("http://b\u00fccher.example./", "http://xn--bcher-kva.example."),
+        ("http://%62.example/", "http://b.example"),
+    ],
+)
+def test_an_origin_is_what_a_browser_makes_of_it(url: str, expected: str) -> None:
+    assert origin(url) == expected
+
+
+@pytest.mark.parametrize(
+    "url", ["http://stra\u00dfe.example/", "http://stra%C3%9Fe.example/", "http:///", "http://a b/"]
+)
+def test_a_host_that_can_be_read_in_two_ways_has_no_origin(url: str) -> None:
+    with pytest.raises(ValueError, match="host"):
+        origin(url)
 
 
 @pytest.mark.parametrize(

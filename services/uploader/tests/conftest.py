@@ -76,7 +76,9 @@ def settings(own_nats_server: NatsServer, seaweed: Seaweed, blobs_dir: Path) -> 
 def package(blobs: Blobs, storage_type: StorageType, tmp_path: Path) -> Package:
     """Take a task to the point where the uploader begins; its files have the sizes that are given."""
 
-    async def package(log: EventLog, *sizes: int, output: OutputRequest | None = None) -> StoredEvent:
+    async def package(
+        log: EventLog, *sizes: int, output: OutputRequest | None = None, application: str = ""
+    ) -> StoredEvent:
         task_id = f"task-{uuid4().hex}"
         source = tmp_path / "source.mp4"
         outputs = []
@@ -89,6 +91,7 @@ def package(blobs: Blobs, storage_type: StorageType, tmp_path: Path) -> Package:
             digest = hashlib.sha256(content).hexdigest()
             outputs.append(Output(blob_key=key, bytes=size, sha256=digest, duration_s=10.2, frames=300))
         created = TaskCreated(
+            application=application,
             record_url="https://example.com/",
             secrets_key=task_id,
             encoder=EncoderParameters(width=1280, height=720),

@@ -149,6 +149,19 @@ async def test_an_impossible_name_is_final(uploader: Uploader, log: EventLog, pa
         await uploader.ship(packaged)
 
 
+async def test_a_file_of_another_application_stays(
+    uploader: Uploader, log: EventLog, package: Package, seaweed: Seaweed
+) -> None:
+    named = OutputRequest(target_dir="owned", target_name="lesson")
+    await uploader.ship(await package(log, 10, output=named, application="school-a"))
+    before = stored_object(seaweed, "owned/lesson.mp4")
+    with pytest.raises(Permanent, match="TargetDir and TargetName name a file of another application"):
+        await uploader.ship(await package(log, 10, output=named, application="school-b"))
+    assert stored_object(seaweed, "owned/lesson.mp4") == before
+    await uploader.ship(await package(log, 10, output=named, application="school-a"))
+    assert stored_object(seaweed, "owned/lesson.mp4") != before
+
+
 async def test_a_damaged_file_is_final(
     uploader: Uploader, log: EventLog, package: Package, blobs: Blobs, tmp_path: Path
 ) -> None:

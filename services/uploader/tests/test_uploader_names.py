@@ -1,5 +1,6 @@
 """Where results go and how they are called."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,24 @@ def test_several_files_do_not_overwrite_each_other() -> None:
     task = task_with(target_dir="d", target_name="x.mp4")
     keys = [place_of(task, number, settings_with()).key for number in range(3)]
     assert keys == ["d/x.mp4", "d/x-2.mp4", "d/x-3.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "output", "refused"),
+    [
+        ({"raw_prefix": "media/now/"}, {"target_dir": "media/now"}, True),
+        ({"raw_prefix": "media/now/"}, {"target_dir": "media/nowhere"}, False),
+        ({"raw_prefix": "media/now/"}, {"target_dir": "media/now", "bucket": "other"}, False),
+        ({"raw_prefix": ""}, {"target_dir": "segments/task-2/1", "target_name": "0"}, True),
+        ({"raw_prefix": ""}, {"target_dir": ".panoreel-blobs"}, True),
+        ({"raw_prefix": ""}, {"target_dir": "lessons"}, False),
+        ({"raw_bucket": None, "raw_prefix": "media/"}, {"target_dir": "media"}, False),
+    ],
+)
+def test_results_keep_off_the_media(changes: dict[str, Any], output: dict[str, str], refused: bool) -> None:
+    having_media = settings_with(**({"raw_bucket": "rec-125"} | changes))
+    with pytest.raises(ValueError, match="TargetDir names a place") if refused else nullcontext():
+        place_of(task_with(**output), 0, having_media)
 
 
 def test_a_request_without_a_valid_place_is_refused() -> None:

@@ -30,8 +30,10 @@ class Unauthorized(PanoreelError):
 class RateLimited(PanoreelError):
     """The key makes too many requests. `retry_after_s` is what the server asks for, if it does."""
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, request_id: str | None = None
+    ) -> None:
+        super().__init__(message, request_id=request_id)
         self.retry_after_s = retry_after_s
 
 

@@ -116,7 +116,8 @@ def _refusal(response: httpx.Response, content: dict[str, Any], request_id: str 
         return _BY_CODE.get(code, PanoreelError)(message, code=code, request_id=request_id)
     message = str(content.get("message") or f"HTTP {status}: {json.dumps(content, ensure_ascii=False)}")
     if status == httpx.codes.TOO_MANY_REQUESTS:
-        return RateLimited(message, retry_after_s=_seconds(response.headers.get("Retry-After", "")))
+        retry_after_s = _seconds(response.headers.get("Retry-After", ""))
+        return RateLimited(message, retry_after_s=retry_after_s, request_id=request_id)
     if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         return Unauthorized(message, request_id=request_id)
     kind = InvalidParam if response.is_client_error else InternalError

@@ -10,7 +10,7 @@ from tenacity.wait import wait_base
 
 from panoreel.client.answers import Recording, Status
 from panoreel.client.calls import Call
-from panoreel.client.errors import InternalError, PanoreelError, TimedOut, Unreachable
+from panoreel.client.errors import InternalError, PanoreelError, RateLimited, TimedOut, Unreachable
 
 TIMEOUT_S: Final = 15.0
 POLL_S: Final = 0.5
@@ -50,7 +50,7 @@ class Patience:
 
     def bear(self, error: PanoreelError) -> None:
         """Raises the error, unless it may pass and has not lasted long."""
-        passing = isinstance(error, Unreachable | InternalError)
+        passing = isinstance(error, Unreachable | InternalError | RateLimited)
         if not passing or time.monotonic() - self._answered_s > SILENCE_S:
             raise error
 
@@ -64,23 +64,27 @@ class Watch:
         self._patience = Patience()
         self._status: Status | None = None
         self._retry_num = 0
+        self._pause_s = POLL_S
 
     def is_news(self, recording: Recording) -> bool:
         """Whether the status has changed, or a recorder was lost."""
         self._patience.answered()
+        self._pause_s = POLL_S
         before = self._status, self._retry_num
         self._status, self._retry_num = recording.status, recording.retry_num
         return before != (recording.status, recording.retry_num)
 
     def bear(self, error: PanoreelError) -> None:
-        """See `Patience.bear`."""
+        """See `Patience.bear`; whoever asks too often pauses for as long as they are told to."""
         self._patience.bear(error)
+        asked_s = error.retry_after_s if isinstance(error, RateLimited) else None
+        self._pause_s = max(POLL_S, asked_s or 0)
 
     def pause_s(self) -> float:
         """How long to sleep before the next look; raises `TimedOut`."""
         if self._timeout_s is None:
-            return POLL_S
+            return self._pause_s
         left_s = self._began_s + self._timeout_s - time.monotonic()
         if left_s <= 0:
             raise TimedOut(f"after {self._timeout_s:g} s the recording's status is {self._status}")
-        return min(POLL_S, left_s)
+        return min(self._pause_s, left_s)

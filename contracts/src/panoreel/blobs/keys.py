@@ -5,6 +5,9 @@ from typing import Final
 
 from panoreel.blobs.errors import InvalidKey
 
+BLOB_NAMES: Final = ("segments/", "outputs/", ".panoreel-")
+"""What everything in a blob store begins with: keys, and what the store keeps for itself."""
+
 # No part may begin with a dot: that excludes `.` and `..`, and leaves such names to the store itself.
 _KEY: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 

@@ -1,6 +1,6 @@
 """Which object in which bucket of which store."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from pydantic import SecretStr
@@ -12,10 +12,14 @@ ENDPOINT_PATTERN: Final = r"^https?://[^/?#@]+/?$"
 
 @dataclass(frozen=True, slots=True)
 class ObjectPlace:
-    """An object's place within a store."""
+    """An object's place within a store.
+
+    What is stored there is marked with its `owner`, if there is one, and only that owner replaces it.
+    """
 
     bucket: str
     key: str
+    owner: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

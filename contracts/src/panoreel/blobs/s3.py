@@ -36,6 +36,8 @@ _PASSING: Final = frozenset(
 )
 """Refusals (HTTP 4xx) that need not come again."""
 
+_OWNER: Final = "application"
+
 _logger = structlog.get_logger()
 
 
@@ -75,7 +77,7 @@ def store(
     What is there already is not sent again. Nothing but the whole object is ever visible.
 
     Raises:
-        StoreRefused: the store, or the file itself, makes it impossible.
+        StoreRefused: the store, the file itself, or another owner's object there makes it impossible.
         StoreUnavailable: the store does not work now.
         UploadCancelled: `cancelled` was set meanwhile.
     """
@@ -95,7 +97,7 @@ def send(client: "S3Client", place: ObjectPlace, file: Path, sha256: str, cancel
         if size < multipart.MIN_PART_BYTES:
             etag = _put(client, place, file.read_bytes(), sha256)
         else:
-            etag = multipart.upload(client, place, file, {"sha256": sha256}, cancelled)
+            etag = multipart.upload(client, place, file, _metadata(place, sha256), cancelled)
         found = client.head_object(Bucket=place.bucket, Key=place.key)
     if found["ETag"] != etag or not _matches(found, size, sha256):
         raise StoreUnavailable("the store shows another object than the one that was sent")
@@ -142,19 +144,26 @@ def _put(client: "S3Client", place: ObjectPlace, content: bytes, sha256: str) ->
         Body=content,
         ContentMD5=digest.header,
         ContentType=multipart.CONTENT_TYPE,
-        Metadata={"sha256": sha256},
+        Metadata=_metadata(place, sha256),
     )
     return digest.confirmed_by(answer)
 
 
 def _is_stored(client: "S3Client", place: ObjectPlace, size: int, sha256: str) -> bool:
     try:
-        return _matches(client.head_object(Bucket=place.bucket, Key=place.key), size, sha256)
+        found = client.head_object(Bucket=place.bucket, Key=place.key)
     except ClientError as error:
         # An answer to HEAD has no body that would say why: if this is a refusal, the upload hears the reason.
         if http_status(error) < 500:
             return False
         raise
+    if found["Metadata"].get(_OWNER, place.owner) != place.owner:
+        raise StoreRefused("TargetDir and TargetName name a file of another application; use other ones")
+    return _matches(found, size, sha256)
+
+
+def _metadata(place: ObjectPlace, sha256: str) -> dict[str, str]:
+    return {"sha256": sha256} | ({_OWNER: place.owner} if place.owner else {})
 
 
 def _matches(found: "HeadObjectOutputTypeDef", size: int, sha256: str) -> bool:

@@ -243,6 +243,8 @@ def _refresh(task: Task, command: Refresh) -> tuple[Event, ...]:
 def _force_stop(task: Task) -> tuple[Event, ...]:
     if task.phase > Phase.CANCELED:
         raise PastStop(f"{PastStop.__doc__} from {task.status}")
+    if task.forced:
+        return ()
     return _ended(task, events.StopRequested(reason="api", force=True))
 
 

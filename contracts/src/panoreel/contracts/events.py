@@ -5,9 +5,9 @@ adds an upcaster (`panoreel.contracts.upcasters`).
 """
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from panoreel.contracts.identifiers import Priority
 from panoreel.contracts.media import EncoderParameters, Frozen, Sha256
@@ -18,11 +18,20 @@ StorageType = Literal["cfs", "cos"]
 """Where media rests until the result is made: in a shared directory, or in a bucket."""
 
 
+def _storable(sentence: str) -> str:
+    # JSON cannot be written with half a surrogate pair, and PostgreSQL cannot store a NUL (its manual, §8.3).
+    return sentence.encode(errors="replace").decode().replace("\0", "?")
+
+
+Sentence = Annotated[str, AfterValidator(_storable)]
+"""Words that may come from anywhere, such as a page or a server; what cannot be stored is replaced."""
+
+
 class Failure(Frozen):
     """Why something failed, in words that a user may read."""
 
     code: str
-    message: str
+    message: Sentence
 
 
 class Output(Frozen):
@@ -178,7 +187,7 @@ class RecorderLost(Event):
     type: ClassVar[str] = "recorder_lost"
     epoch: int
     last_index: int | None = Field(description="the epoch's last sealed segment, if there is one")
-    reason: str
+    reason: Sentence
     priority: Priority = Priority.NORMAL
 
 
@@ -230,7 +239,7 @@ class CallbackFailed(Event):
 
     type: ClassVar[str] = "callback_failed"
     attempts: int = Field(ge=0)
-    last_error: str
+    last_error: Sentence
 
 
 class CallbackSkipped(Event):

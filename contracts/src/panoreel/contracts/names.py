@@ -4,6 +4,7 @@ The limits are those of Tencent Cloud COS and of S3: the caller hears of them be
 """
 
 import re
+from hashlib import sha256
 from typing import Final
 
 from panoreel.contracts.events import OutputRequest
@@ -16,6 +17,7 @@ REGION_PATTERN: Final = r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?"
 """Both become parts of a host name."""
 
 _EXTENSION: Final = ".mp4"
+_RAW: Final = "raw/"
 _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 _DOMAIN: Final = re.compile(r"(https?://)?[A-Za-z0-9]([A-Za-z0-9.-]{0,252})(:[0-9]{1,5})?/?")
 
@@ -42,13 +44,24 @@ def check(output: OutputRequest, task_id: str) -> None:
     Raises:
         ValueError: a sentence that names the field which cannot be used.
     """
-    object_key(output, default_dir=task_id, default_name="0" * 13)  # as long as a time in milliseconds
+    # The default name is as long as a time in milliseconds.
+    key = object_key(output, default_dir=task_id, default_name="0" * 13)
+    if key.startswith(_RAW):
+        raise ValueError(
+            f"TargetDir, by default the task's id, must not begin with {_RAW},"
+            " where media rests until its result is made"
+        )
     if output.bucket and not re.fullmatch(BUCKET_PATTERN, output.bucket):
         raise ValueError("Bucket must consist of at most 63 lower-case letters, digits and hyphens")
     if output.region and not re.fullmatch(REGION_PATTERN, output.region):
         raise ValueError("Region must consist of at most 32 lower-case letters, digits and hyphens")
     if output.domain and not _DOMAIN.fullmatch(output.domain):
         raise ValueError("Domain must be a host name, with http:// or https:// before it if need be")
+
+
+def owner(application: str) -> str:
+    """What marks the results of an application without telling its name; empty where there are none."""
+    return sha256(application.encode()).hexdigest() if application else ""
 
 
 def _parts(field: str, value: str | None) -> list[str]:

@@ -76,6 +76,7 @@ class Task(Frozen):
     retry_num: int = 0
     last_index: dict[int, int] = Field(default_factory=dict, description="epoch → last sealed segment")
     stop_reason: StopReason | None = None
+    forced: bool = Field(default=False, description="whether it was asked to stop by force")
 
     create_time: datetime
     start_time: datetime | None = None
@@ -167,6 +168,7 @@ def _changes(task: Task, event: Event, at: datetime) -> dict[str, object]:
                 "phase": reach(Phase.CANCELED),
                 "cancel_time": task.cancel_time or at,
                 "stop_reason": task.stop_reason or event.reason,
+                "forced": task.forced or event.force,
             }
         case events.RecordingStopped():
             return {

@@ -1,7 +1,9 @@
 """What all services of one deployment must have in common, and cannot see of each other."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from hashlib import sha256
 from typing import Final
 
 import nats.errors
@@ -9,10 +11,11 @@ from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 
 from panoreel.eventlog.errors import LogUnavailable
 from panoreel.eventlog.log import FIRST_RETRY_S, PATIENCE_S, EventLog
+from panoreel.eventlog.reading import read
 from panoreel.eventlog.topology import DEPLOYMENT
 
 WEBRTC_UDP: Final = "webrtc_udp"
-"""Whether a page's WebRTC may use UDP: "filtered" or "off", as the recorder says that started last."""
+"""Whether a page's WebRTC may use UDP: "filtered" or "off", as each recorder says."""
 
 
 async def agreed(log: EventLog, name: str, value: str) -> str:
@@ -36,29 +39,25 @@ async def agreed(log: EventLog, name: str, value: str) -> str:
         raise LogUnavailable("the deployment bucket does not answer") from error
 
 
-async def announce(log: EventLog, name: str, value: str) -> None:
-    """Let all of the deployment's services know a fact, in the place of what was said before.
+async def announce(log: EventLog, name: str, by: str, value: str) -> None:
+    """Let all of the deployment's services know what `by` says, in the place of what it said before.
 
     Raises:
         LogUnavailable: the bucket did not answer.
     """
+    # Whatever `by` consists of, a key may not.
+    key = f"{name}.{sha256(by.encode()).hexdigest()[:16]}"
     try:
         async with asyncio.timeout(PATIENCE_S):
-            await (await log.js.key_value(DEPLOYMENT)).put(name, value.encode())
+            await (await log.js.key_value(DEPLOYMENT)).put(key, value.encode())
     except (nats.errors.Error, TimeoutError) as error:
         raise LogUnavailable("the deployment bucket does not answer") from error
 
 
-async def announced(log: EventLog, name: str) -> str | None:
-    """What was announced as `name`; None if nothing was.
-
-    Raises:
-        LogUnavailable: the bucket did not answer.
-    """
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            return ((await (await log.js.key_value(DEPLOYMENT)).get(name)).value or b"").decode()
-    except KeyNotFoundError:
-        return None
-    except (nats.errors.Error, TimeoutError) as error:
-        raise LogUnavailable("the deployment bucket does not answer") from error
+async def announcements(log: EventLog, name: str) -> AsyncGenerator[tuple[str, str]]:
+    """What is announced as `name`, from now on without end: an id of who says so, and what."""
+    subject = f"$KV.{DEPLOYMENT}.{name}.*"
+    async with aclosing(read(log.js, f"KV_{DEPLOYMENT}", subject, after=0)) as batches:
+        async for batch in batches:
+            for message in batch:
+                yield message.subject, message.data.decode()

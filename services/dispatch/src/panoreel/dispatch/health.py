@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import aclosing
 from typing import Final
 
 from panoreel.dispatch.projection import Projection
 from panoreel.dispatch.projector import Projector
 from panoreel.dispatch.readmodel import ReadModel, ReadModelUnavailable
-from panoreel.eventlog.deployment import WEBRTC_UDP, announced
+from panoreel.eventlog.deployment import WEBRTC_UDP, announcements
 from panoreel.eventlog.errors import LogUnavailable
 from panoreel.eventlog.log import EventLog
 
@@ -24,19 +25,24 @@ class Health:
         self._read_model = read_model
         self._projection = projection
         self._projector = projector
+        self._udp: dict[str, str] = {}
 
     @property
     def failure(self) -> str | None:
         """What stopped the projection for good; only an operator can mend it."""
         return self._projector.failure
 
-    async def webrtc_udp(self) -> str | None:
-        """Whether recorded pages may use UDP: "filtered" or "off"; None while no recorder has said so."""
-        try:
-            async with asyncio.timeout(PROBE_TIMEOUT_S):
-                return await announced(self._log, WEBRTC_UDP)
-        except (LogUnavailable, TimeoutError):
-            return None
+    @property
+    def webrtc_udp(self) -> str | None:
+        """Whether pages may use UDP: "filtered", or "off" with some recorder; None while none has said so."""
+        said = self._udp.values()
+        return next((mode for mode in ("off", "filtered") if mode in said), None)
+
+    async def listen(self) -> None:
+        """Hear what recorders announce, until cancelled: a probe that asked for it would wait for the log."""
+        async with aclosing(announcements(self._log, WEBRTC_UDP)) as announced:
+            async for recorder, value in announced:
+                self._udp[recorder] = value
 
     async def problems(self) -> dict[str, str]:
         """What keeps requests from being answered: part → what is wrong with it; empty when all is well."""

@@ -1,12 +1,14 @@
 """The description of the API for programs and for people."""
 
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
 import fastapi_offline
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, create_model
 from pydantic.json_schema import models_json_schema
 
@@ -34,8 +36,10 @@ every request is signed as Tencent Cloud API Gateway has it: with an application
 
 REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     401: {"model": Refusal, "description": "not signed by a key that may do this"},
+    408: {"model": Refusal, "description": "the request took longer than ten seconds to arrive"},
     413: {"description": "the body is longer than 512 KiB"},
     429: {"model": Refusal, "description": "the key makes too many requests"},
+    503: {"description": "too many connections are open"},
 }
 
 _SCHEMAS: Final = "#/components/schemas/"
@@ -45,6 +49,19 @@ _POLICY: Final = {
     "Content-Security-Policy": "default-src 'none'; connect-src 'self'; img-src data:;"
     " script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
 }
+
+
+class DirectRoute(APIRoute):
+    """A route that is described, and whose endpoint gets the request as it is.
+
+    FastAPI would look for dependencies at every call: a quarter of the time that Describe takes besides its
+    SELECT.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The endpoint itself."""
+        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return endpoint
 
 
 class DescribedApi(FastAPI):

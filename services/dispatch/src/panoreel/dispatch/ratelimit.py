@@ -1,5 +1,6 @@
 """How many requests a key may make."""
 
+import math
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -22,14 +23,15 @@ class TokenBuckets:
         self._clock_ns = clock_ns
         self._full_at_ns: dict[str, int] = {}
 
-    def take(self, key_id: str, rate: int) -> bool:
-        """Take one token, of which `rate` a second grow; False when there is none."""
+    def take(self, key_id: str, rate: int) -> float:
+        """Take one token, of which `rate` a second grow: 0, or in how many seconds there will be one."""
         now_ns = self._clock_ns()
         full_at_ns = max(self._full_at_ns.get(key_id, now_ns), now_ns) + _SECOND_NS // rate
-        if full_at_ns > now_ns + BURST_S * _SECOND_NS:
-            return False
+        missing_ns = full_at_ns - now_ns - BURST_S * _SECOND_NS
+        if missing_ns > 0:
+            return missing_ns / _SECOND_NS
         self._full_at_ns[key_id] = full_at_ns
-        return True
+        return 0
 
 
 class RateLimitMiddleware:
@@ -46,8 +48,10 @@ class RateLimitMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3."""
         key = scope.get("state", {}).get("key")
-        if key is None or self._buckets.take(key.id, key.rate_limit or self._default_rate):
-            await self._app(scope, receive, send)
-        else:
-            answer = refusal(HTTPStatus.TOO_MANY_REQUESTS, "API rate limit exceeded")
+        wait_s = 0 if key is None else self._buckets.take(key.id, key.rate_limit or self._default_rate)
+        if wait_s:
+            retry_after = {"Retry-After": str(math.ceil(wait_s))}
+            answer = refusal(HTTPStatus.TOO_MANY_REQUESTS, "API rate limit exceeded", retry_after)
             await answer(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)

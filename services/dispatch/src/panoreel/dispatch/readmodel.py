@@ -118,13 +118,7 @@ class ReadModel:
         """A task's archived events in order, as the API shows them; times in RFC 3339, UTC."""
         query = "SELECT seq, type, time, actor, data FROM events WHERE task_id = $1 ORDER BY seq"
         return [
-            {
-                "Seq": row["seq"],
-                "Type": row["type"],
-                "Time": row["time"].isoformat().replace("+00:00", "Z"),
-                "Actor": row["actor"],
-                "Data": json.loads(row["data"]),
-            }
+            show_event(row["seq"], row["type"], row["time"], row["actor"], row["data"])
             for row in await self._fetch(query, task_id)
         ]
 
@@ -139,6 +133,17 @@ class ReadModel:
                 return rows
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise ReadModelUnavailable("the database does not answer") from error
+
+
+def show_event(seq: int, event_type: str, time: datetime, actor: str, data: str | bytes) -> dict[str, Any]:
+    """An event as the API shows it; `data` is JSON, and the time in UTC."""
+    return {
+        "Seq": seq,
+        "Type": event_type,
+        "Time": time.isoformat().replace("+00:00", "Z"),
+        "Actor": actor,
+        "Data": json.loads(data),
+    }
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ class DispatchSettings(ReachingSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8100, ge=1, le=65535)
     rate_limit: int = Field(default=500, ge=1, description="requests a second that one key may make")
+    max_connections: int = Field(default=500, ge=1, description="open at once; more are told to come again")
     storage_types: tuple[StorageType, ...] = Field(
         default=("cfs",), min_length=1, description="where media may rest: what all other services have"
     )

@@ -18,6 +18,7 @@ from panoreel.dispatch.actions.tasks import Tasks
 from panoreel.dispatch.api import create_api
 from panoreel.dispatch.authentication.keyfile import KeyFile
 from panoreel.dispatch.authentication.middleware import AuthenticationMiddleware, AuthenticationOptions
+from panoreel.dispatch.connections import PunctualProtocol
 from panoreel.dispatch.database import connect, migrate
 from panoreel.dispatch.health import Health
 from panoreel.dispatch.limits import DurationLimits
@@ -60,6 +61,8 @@ async def work(settings: DispatchSettings, ready: Callable[[], None]) -> None:
                 _authenticated(create_api(actions, reading, health), key_file, settings),
                 host=settings.host,
                 port=settings.port,
+                http=PunctualProtocol,
+                limit_concurrency=settings.max_connections,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -70,6 +73,7 @@ async def work(settings: DispatchSettings, ready: Callable[[], None]) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(projector.run())
             group.create_task(projection.listen())
+            group.create_task(health.listen())
             group.create_task(DurationLimits(log).enforce(settings.nats_url.get_secret_value()))
             group.create_task(sweep(secrets))
             group.create_task(server.serve_until_cancelled())

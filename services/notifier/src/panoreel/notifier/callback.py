@@ -28,6 +28,8 @@ from panoreel.reach.resolution import HostNotFound, NotAllowed, Resolve, look_up
 ATTEMPTS: Final = 5
 ATTEMPT_TIMEOUT_S: Final = 2.0
 PAUSE_S: Final = 1.0
+FALLBACK_S: Final = 0.5
+"""How long connecting to an address may take when the host has another one to try."""
 
 _USER_AGENT: Final = f"Panoreel/{version('panoreel-notifier')}"
 
@@ -119,12 +121,19 @@ async def _status(
     # The certificate is still to be the host's.
     tls = {"sni_hostname": target.raw_host.decode()}
     for address in addresses:
-        place = target.copy_with(host=str(address))
-        request = client.build_request("POST", place, content=message.body, headers=headers, extensions=tls)
+        last = address is addresses[-1]
+        request = client.build_request(
+            "POST",
+            target.copy_with(host=str(address)),
+            content=message.body,
+            headers=headers,
+            timeout=httpx.Timeout(None, connect=None if last else FALLBACK_S),
+            extensions=tls,
+        )
         try:
             answer = await client.send(request, stream=True)
-        except httpx.ConnectError:
-            if address is addresses[-1]:
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if last:
                 raise
         else:
             await answer.aclose()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from panoreel.contracts.browser import BrowserSettings
 from panoreel.recorder.errors import CaptureError, PageCrashed, ProgramFailed, SettingRefused
 from panoreel.recorder.privileges import ProgramUser, environment
+from panoreel.recorder.profile import make_profile
 from panoreel.recorder.proxy import Proxy, network_options
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ class Browser:
 
         private = self._run / "driver"
         private.mkdir(mode=0o700)
-        os.environ.update(environment(private))
+        # The driver is a program for Node, which ends over any message that it did not expect: a page can send some.
+        os.environ.update(environment(private) | {"NODE_OPTIONS": "--unhandled-rejections=none"})
         self._playwright = await async_playwright().start()
 
     async def open_window(
@@ -115,7 +117,7 @@ class Browser:
         assert self._playwright is not None
         try:
             context = await self._playwright.chromium.launch_persistent_context(
-                self._user.make_directory(self._home / "profile"),
+                make_profile(self._user, self._home / "profile"),
                 executable_path=self._launcher(),
                 headless=False,
                 chromium_sandbox=True,

@@ -13,7 +13,6 @@ from panoreel.recorder.protocol import RecordingOrder
 
 if TYPE_CHECKING:
     from panoreel.recorder.capture import Capture
-    from panoreel.recorder.page_functions import PageAction
 
 
 class Controls:
@@ -25,7 +24,7 @@ class Controls:
         self.refreshes: asyncio.Queue[str | None] = asyncio.Queue()
         self.wanted = asyncio.Event()
         """Set once startRecord was called, or need not be."""
-        if order.start_timeout_s is None:
+        if not order.manual_start:
             self.wanted.set()
         self._resumed = asyncio.Event()
         if not order.paused:
@@ -74,17 +73,16 @@ class Controls:
         if not self.stop.done():
             self.stop.set_result(time.monotonic())
 
-    async def asked_by_page(self, action: PageAction) -> str | None:
-        """Have done what the page asks; the answer says why not, or None when all is well."""
-        if action != "start":
-            return await self._ask_service(action)
+    async def begin_wanted(self) -> bool:
+        """The page called startRecord: wait until the recording begins; False when it takes a resume."""
         self.wanted.set()
         if self._began.is_set() or not self._resumed.is_set():
-            return await self._ask_service("resume")
+            return False
         await self._began.wait()
-        return None
+        return True
 
-    async def _ask_service(self, action: protocol.ServiceAction) -> str | None:
+    async def ask_service(self, action: protocol.ServiceAction) -> str | None:
+        """Have done what the page asks; the answer says why not, or None when all is well."""
         call = next(self._numbers)
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._calls[call] = answer

@@ -38,6 +38,13 @@ class ManualStartTimeout(CaptureError):
     permanent = True
 
 
+class PauseTimeout(CaptureError):
+    """The recording was paused before its first frame and not resumed in time."""
+
+    code = "PauseTimeout"
+    permanent = True
+
+
 class SettingRefused(CaptureError):
     """The browser refuses a value of the caller's `Browser` settings."""
 

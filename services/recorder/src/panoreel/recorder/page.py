@@ -8,16 +8,17 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-from playwright.async_api import Error, Page, Request, Response
+from playwright.async_api import CDPSession, Error, Page, Request, Response
 from playwright.async_api import TimeoutError as LoadTimeout
 
 from panoreel.contracts.urls import redacted
-from panoreel.recorder.errors import PageRefused
-from panoreel.recorder.navigation import refused_navigations
+from panoreel.recorder.errors import PageCrashed, PageRefused
+from panoreel.recorder.navigation import give_up, hangs, interrupting, refused_navigations
 from panoreel.recorder.proxy import Proxy
 from panoreel.recorder.visitor import Visitor
 
 PAINT_TIMEOUT_S: Final = 5.0
+BEGIN_TIMEOUT_S: Final = 1.0
 
 TITLE: Final = "if (window === top) addEventListener('DOMContentLoaded', () => document.title = {title})"
 
@@ -37,6 +38,9 @@ NETWORK_ERRORS: Final = (
 
 PROXY_ERRORS: Final = ("ERR_SOCKS_CONNECTION_FAILED", "ERR_FAILED")
 """What Chromium says when the proxy could not connect, and what CDP makes of it."""
+
+GONE: Final = r"(?i)has been closed|connection closed|page crashed|frame was detached"
+"""What Playwright says when there is nothing left that could open a page."""
 
 PAINTED: Final = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
@@ -72,6 +76,7 @@ class RecordedPage:
         self._asked_for = url
         page.on("request", self._note_request)
         self._is_media = False
+        self._session: CDPSession | None = None
 
     async def name(self, title: str) -> None:
         """Have the page opened under this `document.title`, by which its own scripts may tell a recording."""
@@ -80,6 +85,7 @@ class RecordedPage:
     async def open(self, timeout_s: float) -> None:
         """Load the page and wait until it has painted; raises `PageRefused` with a sentence for the user."""
         self._check_scheme()
+        self._session = await self._page.context.new_cdp_session(self._page)
         await self._visitor.arrive(self._url)
         statuses: list[int] = []
 
@@ -107,34 +113,30 @@ class RecordedPage:
     async def begin(self) -> None:
         """Recording begins: a media file plays from its start."""
         if self._is_media:
-            with suppress(Error):  # a page that has gone meanwhile is noticed by the browser
-                # Not awaited: a source that stalls would hold up everything else.
-                await self._page.evaluate(
-                    "void document.querySelector('video, audio').play().catch(() => {})"
-                )
+            # A page that has gone meanwhile is noticed by the browser, and one that hangs said so falsely.
+            with suppress(Error, TimeoutError):
+                async with asyncio.timeout(BEGIN_TIMEOUT_S):
+                    # Not awaited: a source that stalls would hold up everything else.
+                    await self._page.evaluate(
+                        "void document.querySelector('video, audio').play().catch(() => {})"
+                    )
 
     async def refresh(self, url: str | None, timeout_s: float) -> None:
-        """Load what is shown again, or `url` instead; raises `PageRefused`, and then all stays as it is."""
+        """Load what is shown again, or `url` instead; raises `PageRefused`, and then all stays as it is.
+
+        Only a page that hangs is given up for it in any case. Raises `SettingRefused`.
+        """
         before = self._url
         self._url = url or self._url
-        timeout_ms = timeout_s * 1000
         try:
             self._check_scheme()
-            async with refused_navigations(self._page) as refusals:
-                try:
-                    if url is None:
-                        await self._page.reload(wait_until="commit", timeout=timeout_ms)
-                    else:
-                        await self._visitor.turn_to(url)
-                        await self._page.goto(url, wait_until="commit", timeout=timeout_ms)
-                except LoadTimeout:
-                    raise self._refused(f"it did not answer within {timeout_s:g} s") from None
-                except Error as error:
-                    refusal = refusals[-1] if refusals else error.message
-                    if isinstance(refusal, int):
-                        self._check([refusal])
-                    raise self._failure(str(refusal)) from None
-        except PageRefused:
+            async with asyncio.timeout(timeout_s):
+                await self._leave(url is None)
+        except TimeoutError:
+            refused = self._refused(f"it did not answer within {timeout_s:g} s")
+            self._url = before
+            raise refused from None
+        except BaseException:
             self._url = before
             raise
         with suppress(TimeoutError, Error):
@@ -142,6 +144,27 @@ class RecordedPage:
                 await self._page.wait_for_load_state()
                 await self._settle()
         await self.begin()
+
+    async def _leave(self, again: bool) -> None:
+        """Go where `_url` leads, or load what is shown `again`."""
+        assert self._session is not None
+        if hanging := await hangs(self._session):
+            await give_up(self._page, self._session)
+        async with (
+            self._visitor.turning_to(self._url) as arriving,
+            interrupting(self._session),
+            refused_navigations(self._page, arriving) as refusals,
+        ):
+            try:
+                if again and not hanging:
+                    await self._page.reload(wait_until="commit", timeout=0)
+                else:
+                    await self._page.goto(self._url, wait_until="commit", timeout=0)
+            except Error as error:
+                refusal = refusals[-1] if refusals else error.message
+                if isinstance(refusal, int):
+                    self._check([refusal])
+                raise self._failure(str(refusal)) from None
 
     def _check_scheme(self) -> None:
         if urlsplit(self._url).scheme not in ("http", "https"):
@@ -165,8 +188,10 @@ class RecordedPage:
         if request.is_navigation_request() and request.frame.parent_frame is None:
             self._asked_for = request.url  # where a redirect leads is a request of its own
 
-    def _failure(self, message: str) -> PageRefused:
+    def _failure(self, message: str) -> PageRefused | PageCrashed:
         """What Playwright says, in words; its own message holds the whole URL."""
+        if re.search(GONE, message):
+            return PageCrashed("the browser ended, or the page crashed, while it was opened")
         if "Download is starting" in message:
             return PageRefused(
                 "invalid RecordURL or unsupported RecordURL, please check again: it is a download, not a page"

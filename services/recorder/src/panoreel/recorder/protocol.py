@@ -32,8 +32,9 @@ class RecordingOrder(Frozen):
     user: str | None = Field(default=None, description="who runs browser, display and sound server when root")
     browser: BrowserSettings = Field(default=BrowserSettings(), repr=False)
     page_title: str | None = None
+    manual_start: bool = Field(default=False, description="whether to wait for startRecord")
     start_timeout_s: float | None = Field(
-        default=None, gt=0, description="how long the page may take to call startRecord; None: begin at once"
+        default=None, gt=0, description="how long to wait, also for the end of a pause; None: to the limit"
     )
     paused: bool = Field(default=False, description="whether to wait for `Resume` before the first frame")
     load_timeout_s: float = 60.0

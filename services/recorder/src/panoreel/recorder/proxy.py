@@ -31,6 +31,8 @@ FALLBACK_S: Final = 2.0
 
 FAILURES_KEPT: Final = 1000
 
+NOWHERE: Final = "http://127.0.0.1:1/"
+
 
 def network_options(proxy_port: int, webrtc_udp: bool) -> list[str]:
     """What Chromium is started with: it reaches nothing but through the proxy, or by UDP if it may."""
@@ -42,6 +44,9 @@ def network_options(proxy_port: int, webrtc_udp: bool) -> list[str]:
     return [
         f"--proxy-server=socks5://127.0.0.1:{proxy_port}",
         "--proxy-bypass-list=<-loopback>",  # loopback is by no means to be reached without it
+        # Of its own accord it asks its maker for components and accounts, whatever else is switched off.
+        f"--component-updater=url-source={NOWHERE}",
+        f"--gaia-url={NOWHERE}",
         *([] if webrtc_udp else alone),
     ]
 

@@ -32,6 +32,8 @@ class Recorder:
     """Whether browsers may send UDP."""
     recording: set[Path] = field(default_factory=set)
     """The spools of the sessions that there are now."""
+    returning: set[Path] = field(default_factory=set)
+    """The spools of recordings that are being given back: tasks of theirs are not claimed meanwhile."""
     shutting_down: bool = False
 
     @property

@@ -13,7 +13,7 @@ from panoreel.contracts.events import Failure
 from panoreel.contracts.media import SegmentMedia
 from panoreel.recorder import protocol
 from panoreel.recorder.controls import Controls
-from panoreel.recorder.errors import ManualStartTimeout, PageRefused
+from panoreel.recorder.errors import ManualStartTimeout, PageRefused, PauseTimeout, SettingRefused
 from panoreel.recorder.page_functions import PageFunctions
 from panoreel.recorder.privileges import ProgramUser
 from panoreel.recorder.protocol import LimitReached, RecordingOrder, SegmentSealed, Started, Stopped
@@ -54,11 +54,10 @@ class Recording:
             studio, page, capture = opening.result()
             beside = (studio.ended(), self._refresh(page), self._show_life())
             async with _beside(*beside) as accidents:
-                await self._await_begin(accidents)
-                if stop.done():
-                    self._tell(Stopped(frames=0, duration_s=0))
-                else:
+                if await self._may_begin(accidents):
                     await self._capture(page, capture, accidents)
+                else:
+                    self._tell(Stopped(frames=0, duration_s=0))
 
     async def _open(self, stack: AsyncExitStack) -> tuple[Studio, RecordedPage, Capture]:
         """Have the page on the screen, ready for its first picture; `stack` undoes what was begun."""
@@ -83,31 +82,39 @@ class Recording:
         capture = Capture(order, grabber, studio.sound, sealed)
         size = (picture.width, picture.height)
         window = await studio.browser.open_window(studio.display, studio.sound, size, order.browser)
-        await PageFunctions(self._controls.asked_by_page).install(window.context)
+        await PageFunctions(self._controls).install(window.context)
         page = RecordedPage(window, Visitor(window, order.browser), order.record_url, studio.proxy)
         if order.page_title is not None:
             await page.name(order.page_title)
         await page.open(order.load_timeout_s)
         return studio, page, capture
 
-    async def _await_begin(self, accidents: asyncio.Future[Any]) -> None:
-        """Wait until the page has called startRecord, if that is the order, and no pause holds us."""
-        called = asyncio.create_task(self._controls.wanted.wait())
-        allowed = asyncio.create_task(self._controls.allowed())
+    async def _may_begin(self, accidents: asyncio.Future[Any]) -> bool:
+        """Wait until the page has called startRecord, if that is the order, and no pause holds us.
+
+        False when the recording ends before. Raises `ManualStartTimeout`, `PauseTimeout`.
+        """
+        timeout_s, stop = self._order.start_timeout_s, self._controls.stop
+        wanted, resumed = self._controls.wanted, asyncio.create_task(self._controls.allowed())
         try:
-            timeout_s = self._order.start_timeout_s
-            await _first(called, self._controls.stop, accidents, timeout_s=timeout_s)
-            if not (called.done() or self._controls.stop.done() or accidents.done()):
-                raise ManualStartTimeout(
-                    f"the page did not call window.startRecord within {timeout_s:g} s; "
-                    "let it call this function, or start the task without ManualStart"
-                )
-            await _first(allowed, self._controls.stop, accidents)
+            await _first(resumed, stop, accidents, timeout_s=timeout_s or self._order.remaining_s)
         finally:
-            called.cancel()
-            allowed.cancel()
+            resumed.cancel()
         if accidents.done():
             accidents.result()
+        if resumed.done() or stop.done():
+            return not stop.done()
+        if timeout_s is None:
+            self._tell(LimitReached())
+            return False
+        if not wanted.is_set():
+            raise ManualStartTimeout(
+                f"the page did not call window.startRecord within {timeout_s:g} s; "
+                "let it call this function, or start the task without ManualStart"
+            )
+        raise PauseTimeout(
+            f"the recording was paused before its first frame and not resumed within {timeout_s:g} s"
+        )
 
     async def _capture(self, page: RecordedPage, capture: Capture, accidents: asyncio.Future[Any]) -> None:
         """From the first picture to the sealed last segment."""
@@ -138,7 +145,7 @@ class Recording:
             failure = None
             try:
                 await page.refresh(url, self._order.load_timeout_s)
-            except PageRefused as error:
+            except (PageRefused, SettingRefused) as error:
                 failure = Failure(code=error.code, message=str(error))
             self._tell(protocol.Refreshed(failure=failure))
 

@@ -29,14 +29,25 @@ SPOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,80}\.[0-9a-f-]{36}")
 _logger = structlog.get_logger()
 
 
-async def recover(recorder: Recorder) -> None:
-    """Announce every sealed segment in the spool, and give back the tasks that they belong to."""
+async def left_behind(recorder: Recorder) -> list[Path]:
+    """The spools to give back, marked as such: no task of theirs is claimed before. Sweeps up the rest."""
     spool, run = recorder.settings.spool_dir, recorder.settings.run_dir
     for leftover in await asyncio.to_thread(_made, run):
         await asyncio.to_thread(sweep, leftover)
-    for directory in await asyncio.to_thread(_made, spool):
-        if SPOOL_NAME.fullmatch(directory.name):
-            await give_back(recorder, directory, "the recorder died and was started again")
+    found = [each for each in await asyncio.to_thread(_made, spool) if SPOOL_NAME.fullmatch(each.name)]
+    recorder.returning.update(found)
+    return found
+
+
+async def try_give_back(recorder: Recorder, spool: Path, reason: str) -> None:
+    """`give_back`, whose failure is logged: the spool is looked at again when the recorder starts."""
+    recorder.returning.add(spool)
+    try:
+        await give_back(recorder, spool, reason)
+    except Exception:  # whatever it was, other recordings go on
+        _logger.exception("a recording could not be given back", spool=str(spool))
+    finally:
+        recorder.returning.discard(spool)
 
 
 def _made(directory: Path) -> list[Path]:

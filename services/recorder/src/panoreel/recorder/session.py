@@ -178,14 +178,15 @@ class Session:
             webrtc_udp=self._recorder.webrtc_udp,
             browser=secrets.browser,
             page_title=task.page_title,
+            manual_start=task.manual_start and not task.start_time,
             start_timeout_s=self._start_timeout_s(),
             paused=task.paused,
         )
 
     def _start_timeout_s(self) -> float | None:
-        if not self._task.manual_start or self._task.start_time:
-            return None
-        return min(self._recorder.settings.manual_start_timeout_s, self._task.max_duration_s)
+        if self._task.start_time:
+            return None  # what was recorded before is kept when the limit is reached
+        return min(self._recorder.settings.start_timeout_s, self._task.max_duration_s)
 
     async def _listen(self, steering: Steering) -> None:
         epoch = self._task.epoch

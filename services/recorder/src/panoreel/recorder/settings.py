@@ -21,7 +21,7 @@ class RecorderSettings(BlobSettings, ReachingSettings):
     webrtc_udp: WebrtcUdp = Field(
         default="auto", description="limited to public addresses by nftables; auto: or else off"
     )
-    manual_start_timeout_s: float = Field(
-        default=600, gt=0, description="how long a page may take to call window.startRecord"
+    start_timeout_s: float = Field(
+        default=600, gt=0, description="how long the first frame may wait for startRecord, or in a pause"
     )
     max_recordings: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)

@@ -23,6 +23,8 @@ SEAL_S: Final = 10.0
 FORCED_SEAL_S: Final = 2.0
 """How long it may take when it is stopped by force; what is sealed by then is kept."""
 
+FAILED: Final = "the recorder could not do this, see its log"
+
 PAGE: Final = "page"
 """The author of events that the page asked for."""
 
@@ -56,22 +58,9 @@ class Steering:
 
     async def follow(self) -> None:
         """Pass on what the log asks, until cancelled, or until a child that does not stop was killed."""
-        beside = [asyncio.create_task(self._pass_refreshes()), asyncio.create_task(self._answer_calls())]
-        try:
-            # The history goes on while the child seals: a stop by force may yet come.
-            async with (
-                asyncio.timeout(None) as patience,
-                aclosing(self._recorder.log.follow(self._task.task_id, self._claimed.seq)) as history,
-            ):
-                async for stored in history:
-                    seal_s = self._pass(stored.event)
-                    if seal_s is not None:
-                        deadline = asyncio.get_running_loop().time() + seal_s
-                        patience.reschedule(min(deadline, patience.when() or deadline))
-        except TimeoutError:
-            self._log.warning("the recording process does not stop")
-            self.child.kill()
-        finally:
+        async with asyncio.TaskGroup() as group:
+            beside = [group.create_task(self._pass_refreshes()), group.create_task(self._answer_calls())]
+            await self._follow()
             for task in beside:
                 task.cancel()
 
@@ -87,6 +76,22 @@ class Steering:
         """The log knows that the recording began."""
         self._may_answer.set()
 
+    async def _follow(self) -> None:
+        try:
+            # The history goes on while the child seals: a stop by force may yet come.
+            async with (
+                asyncio.timeout(None) as patience,
+                aclosing(self._recorder.log.follow(self._task.task_id, self._claimed.seq)) as history,
+            ):
+                async for stored in history:
+                    seal_s = self._pass(stored.event)
+                    if seal_s is not None:
+                        deadline = asyncio.get_running_loop().time() + seal_s
+                        patience.reschedule(min(deadline, patience.when() or deadline))
+        except TimeoutError:
+            self._log.warning("the recording process does not stop")
+            self.child.kill()
+
     async def _answer_calls(self) -> None:
         # Not in the outbox: a stop by the page must not wait for a blob store that is away.
         while True:
@@ -101,6 +106,9 @@ class Steering:
             await self._recorder.execute(self._task.task_id, PAGE_COMMANDS[called.action], cause)
         except Rejected as rejection:
             error = str(rejection)
+        except Exception:  # whatever it was, the page must not wait for an answer without end
+            _logger.exception("a call of the page failed", task_id=self._task.task_id)
+            error = FAILED
         self.child.tell(protocol.PageCallAnswered(call=called.call, error=error))
 
     def _pass(self, event: Event) -> float | None:
@@ -134,12 +142,18 @@ class Steering:
             try:
                 record_url = await self._unsealed(requested)
             except SecretsUnavailable as error:
-                failure = Failure(code="InternalError", message=str(error))
-                report = commands.ReportRefreshed(self._task.epoch, failure)
-                cause = self._claimed.cause(self._recorder.actor)
-                await self._recorder.report(self._task.task_id, report, cause)
+                await self._not_refreshed(str(error))
+            except Exception:  # whatever it was, those behind it go on
+                _logger.exception("a refresh failed", task_id=self._task.task_id)
+                await self._not_refreshed(FAILED)
             else:
                 self.child.tell(protocol.Refresh(record_url=record_url))
+
+    async def _not_refreshed(self, why: str) -> None:
+        failure = Failure(code="InternalError", message=why)
+        cause = self._claimed.cause(self._recorder.actor)
+        report = commands.ReportRefreshed(self._task.epoch, failure)
+        await self._recorder.report(self._task.task_id, report, cause)
 
     async def _unsealed(self, requested: events.RefreshRequested) -> str | None:
         if requested.secrets_key is None:

@@ -3,16 +3,24 @@
 from __future__ import annotations  # Playwright is loaded while display and sound server start
 
 import asyncio
-from contextlib import suppress
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
 
 from panoreel.contracts.browser import BrowserSettings, Cookie
+from panoreel.reach.addresses import parse_host
 from panoreel.recorder.errors import SettingRefused
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, CDPSession, Page, Route
 
-ORIGIN: Final = "url => new URL(url).origin"
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+DEVIATING: Final = frozenset("ßς\u200c\u200d")
+"""What IDNA 2003 maps to something else and browsers do not (UTS 46 §6)."""
 
 STORE: Final = """items => {
     for (const [key, value] of Object.entries(items)) localStorage.setItem(key, value);
@@ -26,7 +34,7 @@ class Visitor:
         self._page = page
         self._settings = settings
         self._session: CDPSession | None = None
-        self._origins: list[str] = []
+        self._origins: frozenset[str] = frozenset()
         self._sending: set[asyncio.Future[None]] = set()
         self._refusal: SettingRefused | None = None
 
@@ -34,23 +42,38 @@ class Visitor:
         """Have everything in place before `url` is opened; raises `SettingRefused`."""
         await self._take_cookies()
         await self._fill_storage()
-        await self.turn_to(url)
+        if self._settings.headers:
+            await self._send_headers_to(frozenset({_named_origin(url)}))
 
-    async def turn_to(self, url: str) -> None:
-        """Send the headers to the origin of `url`, too: that and those before it are what the caller named.
+    @asynccontextmanager
+    async def turning_to(self, url: str) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        """Enter before `url` is opened in place of what is shown: its origin is sent the headers, too.
 
-        Chromium applies a header to one request alone: a redirect is another one, looked at anew.
+        Yields what to await before the page arrives: its origin is the only one then. All is as before, if
+        this is left by an exception. Raises `SettingRefused`.
         """
-        if not self._settings.headers:
+        before = after = self._origins
+        if self._settings.headers:
+            after = frozenset({_named_origin(url)})
+        await self._send_headers_to(before | after)
+        try:
+            yield lambda: self._send_headers_to(after)
+        except BaseException:
+            await self._send_headers_to(before)
+            raise
+
+    async def _send_headers_to(self, origins: frozenset[str]) -> None:
+        if origins == self._origins:
             return
+        # Chromium applies a header to one request alone: a redirect is another one, looked at anew.
         if self._session is None:
             browser = self._page.context.browser
             assert browser is not None
             # The browser's own session sees the requests of all frames and workers.
             self._session = await browser.new_browser_cdp_session()
             self._session.on("Fetch.requestPaused", self._on_paused)
-        self._origins.append(await self._page.evaluate(ORIGIN, url))
-        patterns = [{"urlPattern": f"{origin}/*", "requestStage": "Request"} for origin in self._origins]
+        self._origins = origins
+        patterns = [{"urlPattern": f"{_literal(each)}/*", "requestStage": "Request"} for each in origins]
         await self._session.send("Fetch.enable", {"patterns": patterns})
 
     def check(self) -> None:
@@ -118,6 +141,36 @@ class Visitor:
         session = await self._page.context.new_cdp_session(self._page)
         await session.send("Page.resetNavigationHistory")
         await session.detach()
+
+
+def origin(url: str) -> str:
+    """The origin of an http or https URL as a browser writes it (WHATWG HTML, "serialization of an origin").
+
+    Never asked of the page, which could lie. Raises `ValueError` when no browser would open the URL, or when
+    they disagree on what its host means.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if DEVIATING & set(unquote(host).lower()):
+        raise ValueError("the host can be read in two ways")
+    parsed = parse_host(f"[{host}]" if ":" in host else host)
+    written = f"[{IPv6Address(host)}]" if ":" in host else parsed  # which keeps IPv4 in IPv6 as it is
+    port = "" if parts.port in (None, DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{written}{port}"
+
+
+def _named_origin(url: str) -> str:
+    try:
+        return origin(url)
+    except ValueError:
+        raise SettingRefused(
+            "Browser.Headers cannot be sent to the host of RecordURL: write it in ASCII, as xn--… if need be"
+        ) from None
+
+
+def _literal(text: str) -> str:
+    """`text` where CDP takes a pattern."""
+    return re.sub(r"([*?\\])", r"\\\1", text)
 
 
 async def _answer_empty(route: Route) -> None:

@@ -5,7 +5,6 @@ Each claimed task is recorded by a child process of its own; a `Session` looks a
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 import structlog
 
@@ -16,12 +15,13 @@ from panoreel.eventlog.errors import Contention, LogUnavailable
 from panoreel.eventlog.log import open_log
 from panoreel.eventlog.secrets import SecretStore
 from panoreel.recorder.recorder import Recorder
-from panoreel.recorder.recovery import give_back, recover
+from panoreel.recorder.recovery import left_behind, try_give_back
 from panoreel.recorder.session import Session
 from panoreel.recorder.settings import RecorderSettings
 from panoreel.recorder.udp import may_send_udp
 
 DECLINE_S = 1.0
+RESTARTED = "the recorder died and was started again"
 
 _logger = structlog.get_logger()
 
@@ -32,12 +32,14 @@ async def work(settings: RecorderSettings, ready: Callable[[], None]) -> None:
         stores = await open_shared(log, settings)
         secrets = SecretStore(log, [key.get_secret_value() for key in settings.secret_keys])
         udp = await may_send_udp(settings.webrtc_udp, settings.user, settings.allowed_networks)
-        await announce(log, WEBRTC_UDP, "filtered" if udp else "off")
+        await announce(log, WEBRTC_UDP, settings.recorder_id, "filtered" if udp else "off")
         recorder = Recorder(settings, log, stores, secrets, udp)
-        await recover(recorder)
+        spools = await left_behind(recorder)
         queue = await ClaimQueue.open(log)
-        ready()
         async with asyncio.TaskGroup() as sessions:
+            for spool in spools:  # beside each other and all else: a store of one may be away for long
+                sessions.create_task(try_give_back(recorder, spool, RESTARTED))
+            ready()
             await _claim_while_there_is_room(recorder, queue, sessions)
 
 
@@ -65,14 +67,7 @@ async def _run(recorder: Recorder, session: Session) -> None:
         await session.run()
     except Exception as error:  # whatever it was, it must not touch other recordings, and this one goes on
         _logger.exception("a session failed")
-        await _give_back(recorder, session.spool, f"the recorder failed: {error!r}")
-
-
-async def _give_back(recorder: Recorder, spool: Path, reason: str) -> None:
-    try:
-        await give_back(recorder, spool, reason)
-    except Exception:  # other recordings go on; the spool is looked at again when the recorder starts
-        _logger.exception("a recording could not be given back", spool=str(spool))
+        await try_give_back(recorder, session.spool, f"the recorder failed: {error!r}")
 
 
 async def _claim(recorder: Recorder, queue: ClaimQueue, sessions: asyncio.TaskGroup) -> Session | None:
@@ -80,12 +75,17 @@ async def _claim(recorder: Recorder, queue: ClaimQueue, sessions: asyncio.TaskGr
     offer = await queue.next()
     if offer is None:
         return None
+    spool = recorder.spool(offer.event)
+    if spool in recorder.returning:
+        await offer.decline(DECLINE_S)
+        return None
     try:
         session = await Session.claim(recorder, offer.event)
     except (LogUnavailable, Contention) as error:
         _logger.warning("not claimed", task_id=offer.event.task_id, error=str(error))
         reason = "the claim's acknowledgement was lost"
-        sessions.create_task(_give_back(recorder, recorder.spool(offer.event), reason))
+        recorder.returning.add(spool)
+        sessions.create_task(try_give_back(recorder, spool, reason))
         await offer.decline(DECLINE_S)
         return None
     await offer.accept()

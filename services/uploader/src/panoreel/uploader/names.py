@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
 
+from panoreel.blobs.keys import BLOB_NAMES
 from panoreel.blobs.places import ObjectPlace
 from panoreel.contracts import names
 from panoreel.contracts.task import Task
@@ -40,7 +41,16 @@ def place_of(task: Task, number: int, settings: UploaderSettings) -> Place:
     endpoint = settings.s3_endpoint.rstrip("/").replace("{region}", region)
     domain = task.output.domain or settings.public_domain
     origin = _published(domain, settings) if domain else _origin(endpoint, bucket, settings)
-    return Place(bucket, key, endpoint, region, f"{origin}/{quote(key)}")
+    _keep_off_media(bucket, key, settings)
+    url = f"{origin}/{quote(key)}"
+    return Place(bucket, key, endpoint, region, url, owner=names.owner(task.application))
+
+
+def _keep_off_media(bucket: str, key: str, settings: UploaderSettings) -> None:
+    """Without a prefix, blobs share their bucket with results, and only their own names are kept off."""
+    media = settings.raw_prefix or BLOB_NAMES
+    if bucket == settings.raw_bucket and key.startswith(media):
+        raise ValueError("TargetDir names a place where media rests until its result is made; use another")
 
 
 def _published(domain: str, settings: UploaderSettings) -> str:

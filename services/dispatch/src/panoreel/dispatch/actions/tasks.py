@@ -1,20 +1,22 @@
 """The tasks behind the API: which one a caller means, its newest state, and how it is changed."""
 
 import asyncio
+from contextlib import aclosing
 from typing import Any
 from weakref import WeakValueDictionary
 
 from panoreel.contracts import commands
 from panoreel.contracts.commands import TaskNotFound
-from panoreel.contracts.envelope import Cause
+from panoreel.contracts.envelope import Cause, StoredEvent
 from panoreel.contracts.identifiers import scoped
 from panoreel.contracts.task import Task
 from panoreel.dispatch.actions.calls import Caller
 from panoreel.dispatch.parameters import InvalidParam, TaskParameters
 from panoreel.dispatch.projection import Projection
 from panoreel.dispatch.projector import Projector
-from panoreel.dispatch.readmodel import ReadModel, ReadModelUnavailable, Selection
-from panoreel.eventlog.log import EventLog
+from panoreel.dispatch.readmodel import ReadModel, ReadModelUnavailable, Selection, show_event
+from panoreel.eventlog.errors import LogUnavailable
+from panoreel.eventlog.log import PATIENCE_S, EventLog
 
 
 class Tasks:
@@ -85,8 +87,13 @@ class Tasks:
         return await self._read_model.select(selection, offset, limit)
 
     async def history(self, task_id: str) -> list[dict[str, Any]]:
-        """A task's archived events, oldest first; empty for an unknown task."""
-        return await self._read_model.history(task_id)
+        """A task's events, oldest first; empty for an unknown task."""
+        archived = await self._read_model.history(task_id)
+        if archived and not self._behind:
+            return archived
+        # The log has what is not archived yet, and may have forgotten what is.
+        archived_seq = archived[-1]["Seq"] if archived else 0
+        return archived + await self._logged(task_id, archived_seq)
 
     async def execute(self, task_id: str, command: commands.Command, request_id: str) -> Task:
         """Make `command` true, and return once that can be read; the task afterwards."""
@@ -106,10 +113,26 @@ class Tasks:
     def _behind(self) -> bool:
         return self._projection.lagging or self._projector.failure is not None
 
+    async def _logged(self, task_id: str, after: int) -> list[dict[str, Any]]:
+        """The task's events in the log above position `after`."""
+        try:
+            async with asyncio.timeout(PATIENCE_S), aclosing(self._log.history(task_id)) as history:
+                return [_shown(stored) async for stored in history if stored.seq > after]
+        except TimeoutError as error:
+            raise LogUnavailable("JetStream does not answer") from error
+
     async def _only(self, public_id: str) -> str | None:
+        if self._behind:
+            # The log cannot be asked for an id without its application.
+            raise ReadModelUnavailable("the read model is behind the log: name Application")
         found = await self._read_model.ids(public_id)
         if len(found) > 1:
             raise TaskNotFound(
                 f"{TaskNotFound.__doc__} in your application, and several others have one: name Application"
             )
         return found[0] if found else None
+
+
+def _shown(stored: StoredEvent) -> dict[str, Any]:
+    envelope = stored.envelope
+    return show_event(stored.seq, envelope.type, envelope.time, envelope.cause.actor, stored.payload)

@@ -1,12 +1,24 @@
 """The keys that may call the API."""
 
+import re
 from collections import Counter
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from panoreel.dispatch.authentication.errors import KeyFileError
 
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def _without_control(value: str) -> str:
+    if _CONTROL.search(value):
+        # PostgreSQL cannot store a NUL (its manual, §8.3), and no name needs the others.
+        raise ValueError("must not contain control characters")
+    return value
+
+
+ApplicationName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_without_control)]
 Secrets = Annotated[tuple[Annotated[SecretStr, Field(min_length=1)], ...], Field(min_length=1, max_length=2)]
 
 
@@ -24,7 +36,7 @@ class Key(_Entry):
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
     secrets: Secrets
-    application: Annotated[str, Field(min_length=1, max_length=64)]
+    application: ApplicationName
     admin: bool = False
     kind: Literal["application", "key_pair"] = "application"
     enabled: bool = True

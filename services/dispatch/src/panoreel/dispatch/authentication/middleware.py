@@ -1,7 +1,7 @@
 """Lets only requests through that are signed by a key of the key file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -11,7 +11,7 @@ from panoreel.dispatch.authentication.dates import KeyPairDates
 from panoreel.dispatch.authentication.errors import Unauthorized
 from panoreel.dispatch.authentication.keyfile import KeyFile
 from panoreel.dispatch.authentication.request import SignedRequest
-from panoreel.dispatch.authentication.verification import verify
+from panoreel.dispatch.authentication.verification import Claim, check_signature, claimed
 from panoreel.dispatch.refusal import refusal
 
 MAX_BODY_BYTES: Final = 512 * 1024
@@ -59,26 +59,25 @@ class AuthenticationMiddleware:
         if path in PUBLIC_PATHS:
             await self._app(scope, receive, send)
             return
+        request = SignedRequest(scope["method"], path, scope["query_string"], scope["headers"])
         try:
+            # Nobody's body is read: what takes time and memory is for those who have a key.
+            claim = await self._claimed(request)
             body = await _read(receive)
-        except _Disconnected:
-            return
-        except _BodyTooLarge as error:
-            await refusal(413, str(error))(scope, receive, send)
-            return
-        request = SignedRequest(scope["method"], path, scope["query_string"], scope["headers"], body)
-        try:
-            key = verify(
-                request,
-                await self._key_file.keys(),
-                datetime.now(UTC),
-                key_pair_dates=self._options.key_pair_dates,
-            )
+            check_signature(replace(request, body=body), claim)
         except Unauthorized as error:
             await refusal(error.status, error.message, self._debugging(error))(scope, receive, send)
+        except _BodyTooLarge as error:
+            await refusal(413, str(error))(scope, receive, send)
+        except _Disconnected:
             return
-        state = {**scope.get("state", {}), "key": key}
-        await self._app({**scope, "state": state}, _replayed(body, receive), send)
+        else:
+            state = {**scope.get("state", {}), "key": claim.key}
+            await self._app({**scope, "state": state}, _replayed(body, receive), send)
+
+    async def _claimed(self, request: SignedRequest) -> Claim:
+        keys = await self._key_file.keys()
+        return claimed(request, keys, datetime.now(UTC), key_pair_dates=self._options.key_pair_dates)
 
     def _debugging(self, error: Unauthorized) -> Mapping[str, str]:
         if not self._options.show_string_to_sign or error.string_to_sign is None:

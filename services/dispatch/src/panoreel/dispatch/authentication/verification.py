@@ -6,6 +6,7 @@ application keys (document 628/55088) and key pairs (document 628/11819); the ki
 
 import hmac
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -23,13 +24,23 @@ _IMPLIED: Final = (b"accept", b"content-type", b"content-md5")
 _UNKNOWN: Final = Key.model_validate_json(
     '{"id": "-", "secrets": ["-"], "application": "-", "enabled": false}'
 )
-"""Is checked in place of a key that does not exist, so that the time does not tell which do."""
+"""Stands for a key that does not exist: it is refused where one is that was turned off."""
 
 
-def verify(
+@dataclass(frozen=True)
+class Claim:
+    """A request that is by `key` if the signature holds."""
+
+    key: Key
+    authorization: Authorization
+
+
+def claimed(
     request: SignedRequest, keys: Keys, now: datetime, *, key_pair_dates: KeyPairDates = "strict"
-) -> Key:
-    """The key that signed the request; `now` must know its time zone.
+) -> Claim:
+    """Whose the request says to be, as far as that can be told without its body.
+
+    `now` must know its time zone.
 
     Raises:
         Unauthorized: the first thing that is wrong.
@@ -40,19 +51,29 @@ def verify(
     if key.kind == "application":
         check_application_time(request, listed, now)
         _check_headers(request, listed, _IMPLIED)
-        strings = application_candidates(request, listed)
     else:
         check_key_pair_time(request, listed, now, key_pair_dates)
         _check_headers(request, listed, ())
-        strings = [key_pair_string(request, listed)]
-    signed = _is_signed(authorization, key, strings)
     if not key.enabled:
         raise Unauthorized(401, "HMAC signature cannot be verified")
     if not key.may_call(request.path):
         raise Unauthorized(401, "HMAC apikey is invalid for API")
-    if not signed:
+    return Claim(key, authorization)
+
+
+def check_signature(request: SignedRequest, claim: Claim) -> None:
+    """Hold the whole request against what it claims.
+
+    Raises:
+        Unauthorized: the key did not sign it.
+    """
+    listed = claim.authorization.headers
+    if claim.key.kind == "application":
+        strings = application_candidates(request, listed)
+    else:
+        strings = [key_pair_string(request, listed)]
+    if not _is_signed(claim.authorization, claim.key, strings):
         raise Unauthorized(401, "HMAC signature does not match", strings[0] if strings else None)
-    return key
 
 
 def _authorization(request: SignedRequest) -> bytes:

@@ -30,7 +30,7 @@ _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 
 
 class Parameters(BaseModel):
-    """A JSON object. Fields that nobody knows are refused; null stands for a field that is left out."""
+    """A JSON object. By default unknown fields are refused; null stands for a field that is left out."""
 
     # With any limit of length, pydantic refuses lone surrogates too, which no JSON can be written with.
     model_config = ConfigDict(
@@ -92,7 +92,8 @@ class InRange(GroupedMetadata):
 def _number(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a number")
-    return value
+    # A large float such as 1e300 is a whole number too, which pydantic would not have for one.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _task_id(value: str) -> str:

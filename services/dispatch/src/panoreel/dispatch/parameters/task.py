@@ -3,18 +3,16 @@
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict
 from pydantic.json_schema import WithJsonSchema
 
 from panoreel.dispatch import beijing
+from panoreel.dispatch.authentication.keys import ApplicationName
 from panoreel.dispatch.parameters.fields import HttpUrl, InRange, Parameters, PublicTaskId
 
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 500
 MAX_OFFSET: Final = 1_000_000_000
-
-ApplicationName = Annotated[str, Field(min_length=1, max_length=64)]
-"""Only an admin's key may name one."""
 
 
 def _time(text: str) -> str:
@@ -30,7 +28,10 @@ Time = Annotated[
 
 
 class TaskParameters(Parameters):
-    """`Data` of the actions on one task. An admin may say whose task it is."""
+    """`Data` of the actions on one task; other fields are ignored. An admin may say whose task it is."""
+
+    # Programs that were written for the original send more, and nothing here could be misspelt at a cost.
+    model_config = ConfigDict(extra="ignore")
 
     TaskID: PublicTaskId
     Application: ApplicationName | None = None
@@ -38,6 +39,8 @@ class TaskParameters(Parameters):
 
 class RefreshParameters(TaskParameters):
     """`Data` of `Refresh`: with a `RecordURL`, that page is recorded from now on."""
+
+    model_config = ConfigDict(extra="forbid")
 
     RecordURL: HttpUrl | None = None
 
