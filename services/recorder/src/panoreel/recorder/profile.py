@@ -6,20 +6,26 @@ from typing import Any, Final
 
 from panoreel.recorder.privileges import ProgramUser
 
-PREFERENCES: Final[dict[str, Any]] = {
-    "credentials_enable_service": False,
-    "profile": {"password_manager_enabled": False, "password_manager_leak_detection": False},
-    "autofill": {"profile_enabled": False, "credit_card_enabled": False},
-    "printing": {"enabled": False},
-    "translate": {"enabled": False},
+FILES: Final[dict[str, dict[str, Any]]] = {
+    "Default/Preferences": {
+        "credentials_enable_service": False,
+        "profile": {"password_manager_enabled": False, "password_manager_leak_detection": False},
+        "autofill": {"profile_enabled": False, "credit_card_enabled": False},
+        "printing": {"enabled": False},
+        "translate": {"enabled": False},
+    },
+    # No server can make it ask for a name and a password: see Visitor for those of the RecordURL.
+    "Local State": {"auth": {"schemes": ""}},
 }
-"""What a person would switch off in the settings (Chromium's chrome/common/pref_names.h)."""
+"""What a person would switch off in the settings, and a company by policy (Chromium's pref_names.h)."""
 
 
 def make_profile(user: ProgramUser, path: Path) -> Path:
     """Create a profile at `path` for `user` alone; raises `ServiceUserUnusable`."""
     user.make_directory(path)
-    preferences = user.make_directory(path / "Default") / "Preferences"
-    preferences.write_text(json.dumps(PREFERENCES))
-    user.own(preferences)
+    for name, preferences in FILES.items():
+        file = path / name
+        user.make_directory(file.parent)
+        file.write_text(json.dumps(preferences))
+        user.own(file)
     return path

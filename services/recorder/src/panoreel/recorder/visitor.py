@@ -3,6 +3,7 @@
 from __future__ import annotations  # Playwright is loaded while display and sound server start
 
 import asyncio
+import base64
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -35,6 +36,7 @@ class Visitor:
         self._settings = settings
         self._session: CDPSession | None = None
         self._origins: frozenset[str] = frozenset()
+        self._logins: dict[str, str] = {}
         self._sending: set[asyncio.Future[None]] = set()
         self._refusal: SettingRefused | None = None
 
@@ -42,8 +44,7 @@ class Visitor:
         """Have everything in place before `url` is opened; raises `SettingRefused`."""
         await self._take_cookies()
         await self._fill_storage()
-        if self._settings.headers:
-            await self._send_headers_to(frozenset({_named_origin(url)}))
+        await self._send_headers_to(self._origins_of(url))
 
     @asynccontextmanager
     async def turning_to(self, url: str) -> AsyncIterator[Callable[[], Awaitable[None]]]:
@@ -52,15 +53,23 @@ class Visitor:
         Yields what to await before the page arrives: its origin is the only one then. All is as before, if
         this is left by an exception. Raises `SettingRefused`.
         """
-        before = after = self._origins
-        if self._settings.headers:
-            after = frozenset({_named_origin(url)})
+        before, after = self._origins, self._origins_of(url)
         await self._send_headers_to(before | after)
         try:
             yield lambda: self._send_headers_to(after)
         except BaseException:
             await self._send_headers_to(before)
             raise
+
+    def _origins_of(self, url: str) -> frozenset[str]:
+        """The one that is sent anything when `url` is recorded, if any is."""
+        login = _login(url)
+        if not (self._settings.headers or login):
+            return frozenset()
+        origin = _named_origin(url)
+        if login:
+            self._logins[origin] = login
+        return frozenset({origin})
 
     async def _send_headers_to(self, origins: frozenset[str]) -> None:
         if origins == self._origins:
@@ -91,12 +100,8 @@ class Visitor:
 
         assert self._session is not None
         request_id = {"requestId": paused["requestId"]}
-        replaced = {name.lower() for name in self._settings.headers}
-        sent = paused["request"]["headers"].items()
-        headers = {name: value for name, value in sent if name.lower() not in replaced}
-        entries = [
-            {"name": name, "value": value} for name, value in (headers | self._settings.headers).items()
-        ]
+        headers = self._headers(paused["request"])
+        entries = [{"name": name, "value": value} for name, value in headers.items()]
         try:
             await self._session.send("Fetch.continueRequest", request_id | {"headers": entries})
         except Error as error:  # perhaps only because the page has given the request up
@@ -107,6 +112,17 @@ class Visitor:
                         "the browser refuses to send Browser.Headers: names must be tokens, values one line, "
                         "and none may be a header that a browser sets by itself, such as Host"
                     )
+
+    def _headers(self, request: dict[str, Any]) -> dict[str, str]:
+        """What `request` is sent with: the caller's headers in place of its own."""
+        replaced = {name.lower() for name in self._settings.headers}
+        sent = {name: value for name, value in request["headers"].items() if name.lower() not in replaced}
+        headers: dict[str, str] = sent | self._settings.headers
+        if "authorization" not in {name.lower() for name in headers}:
+            for origin, login in self._logins.items():
+                if request["url"].startswith(f"{origin}/"):
+                    headers["Authorization"] = login
+        return headers
 
     async def _take_cookies(self) -> None:
         from playwright.async_api import Error
@@ -157,6 +173,15 @@ def origin(url: str) -> str:
     written = f"[{IPv6Address(host)}]" if ":" in host else parsed  # which keeps IPv4 in IPv6 as it is
     port = "" if parts.port in (None, DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
     return f"{parts.scheme}://{written}{port}"
+
+
+def _login(url: str) -> str | None:
+    """What the name and password in `url`, if any, are sent as (RFC 7617)."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return None
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return f"Basic {base64.b64encode(login.encode()).decode()}"
 
 
 def _named_origin(url: str) -> str:
