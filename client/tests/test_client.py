@@ -52,7 +52,7 @@ Client = Panoreel | AsyncPanoreel
 
 @pytest.fixture(scope="module")
 def dispatch(
-    nats_server: NatsServer, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+    module_nats_server: NatsServer, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Dispatch]:
     postgres_server.execute("CREATE DATABASE client")
     directory = tmp_path_factory.mktemp("dispatch")
@@ -61,7 +61,7 @@ def dispatch(
     key_file.write_text(json.dumps({"keys": entries}))
     key_file.chmod(0o600)
     running = run_dispatch(
-        nats_server.url,
+        module_nats_server.url,
         postgres_server.dsn("client"),
         directory,
         Fernet.generate_key().decode(),
@@ -88,7 +88,7 @@ async def close(client: Client) -> None:
 
 
 async def test_the_life_of_a_recording(
-    kind: type[Client], dispatch: Dispatch, nats_server: NatsServer
+    kind: type[Client], dispatch: Dispatch, module_nats_server: NatsServer
 ) -> None:
     client = kind(dispatch.url, "school", SECRETS["school"])
     began = datetime.now(UTC) - timedelta(seconds=2)
@@ -119,7 +119,7 @@ async def test_the_life_of_a_recording(
     assert (await result(client.list(end_time=began - timedelta(days=1)))).total == 0
     with pytest.raises(TimedOut, match="status is transcode"):
         await result(client.wait(task_id, timeout_s=0.2))
-    assert await watched(client, task_id, lambda: finish(nats_server.url, task_id)) == [
+    assert await watched(client, task_id, lambda: finish(module_nats_server.url, task_id)) == [
         "transcode",
         "finished",
     ]

@@ -93,7 +93,7 @@ class Api:
 
 @pytest.fixture(scope="module")
 def api(
-    nats_server: NatsServer, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+    module_nats_server: NatsServer, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Api]:
     """A dispatch that demands signatures."""
     directory = tmp_path_factory.mktemp("conformance")
@@ -103,14 +103,14 @@ def api(
     database = f"conformance_{uuid4().hex}"
     postgres_server.execute(f"CREATE DATABASE {database}")
     dispatch = run_dispatch(
-        nats_server.url,
+        module_nats_server.url,
         postgres_server.dsn(database),
         directory,
         Fernet.generate_key().decode(),
         PANOREEL_KEY_FILE=str(keys),
         PANOREEL_STORAGE_TYPES='["cfs", "cos"]',
     )
-    yield Api(dispatch, nats_server.url)
+    yield Api(dispatch, module_nats_server.url)
     dispatch.process.terminate()
     assert dispatch.process.wait(10) == 0
     assert "Traceback" not in dispatch.log.read_text()

@@ -18,13 +18,13 @@ KEY, SECRET = "APIDclassroom", "classroom-secret"
 
 
 @pytest.fixture
-def dispatch(nats_server: NatsServer, postgres_dsn: str, tmp_path: Path) -> Iterator[Dispatch]:
+def dispatch(module_nats_server: NatsServer, postgres_dsn: str, tmp_path: Path) -> Iterator[Dispatch]:
     key_file = tmp_path / "keys.json"
     key_file.write_text(json.dumps({"keys": [{"id": KEY, "secrets": [SECRET], "application": "js"}]}))
     key_file.chmod(0o600)
     sealing_key = Fernet.generate_key().decode()
     running = run_dispatch(
-        nats_server.url, postgres_dsn, tmp_path, sealing_key, PANOREEL_KEY_FILE=str(key_file)
+        module_nats_server.url, postgres_dsn, tmp_path, sealing_key, PANOREEL_KEY_FILE=str(key_file)
     )
     yield running
     running.process.terminate()

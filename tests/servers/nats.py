@@ -170,6 +170,13 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
         yield server
 
 
+@pytest.fixture(scope="module")
+def module_nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """A server of the module's own. Dispatch reads a whole log, and what others wrote may stop it."""
+    with running_server(tmp_path_factory.mktemp("nats")) as server:
+        yield server
+
+
 @pytest.fixture
 def own_nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
     """A server of the test's own, to be killed and frozen at will."""

@@ -59,7 +59,7 @@ class Terminal:
 
 @pytest.fixture(scope="module")
 def terminal(
-    nats_server: NatsServer, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+    module_nats_server: NatsServer, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Terminal]:
     postgres_server.execute("CREATE DATABASE terminal")
     directory = tmp_path_factory.mktemp("dispatch")
@@ -67,7 +67,9 @@ def terminal(
     key_file.write_text(json.dumps({"keys": [{"id": KEY, "secrets": [SECRET], "application": "terminal"}]}))
     key_file.chmod(0o600)
     dsn, sealing_key = postgres_server.dsn("terminal"), Fernet.generate_key().decode()
-    running = run_dispatch(nats_server.url, dsn, directory, sealing_key, PANOREEL_KEY_FILE=str(key_file))
+    running = run_dispatch(
+        module_nats_server.url, dsn, directory, sealing_key, PANOREEL_KEY_FILE=str(key_file)
+    )
     yield Terminal(running)
     running.process.terminate()
     assert running.process.wait(10) == 0

@@ -95,11 +95,11 @@ def running_keyed(nats_url: str, dsn: str, directory: Path) -> Iterator[Keyed]:
 
 @pytest.fixture(scope="module")
 def keyed(
-    nats_server: NatsServer, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+    module_nats_server: NatsServer, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Keyed]:
     postgres_server.execute("CREATE DATABASE keyed")
     directory = tmp_path_factory.mktemp("keyed")
-    with running_keyed(nats_server.url, postgres_server.dsn("keyed"), directory) as keyed:
+    with running_keyed(module_nats_server.url, postgres_server.dsn("keyed"), directory) as keyed:
         yield keyed
     assert "Traceback" not in (directory / "dispatch.log").read_text()
 
@@ -165,12 +165,12 @@ def test_a_list_is_of_ones_own_tasks(keyed: Keyed) -> None:
     assert keyed.act("north", "List", Status="all", Application="south")["ErrorCode"] == "InvalidParam"
 
 
-async def test_a_list_is_selected_by_state_and_time(keyed: Keyed, nats_server: NatsServer) -> None:
+async def test_a_list_is_selected_by_state_and_time(keyed: Keyed, module_nats_server: NatsServer) -> None:
     application = "operators"
     ids = [keyed.start("operator") for _ in range(4)]
     cause = Cause("test")
     keyed.act("operator", "Stop", TaskID=ids[0])
-    async with open_log(nats_server.url, "test") as log:
+    async with open_log(module_nats_server.url, "test") as log:
         for report in (
             commands.ReportPackaged(OutputsPackaged(outputs=())),
             commands.ReportUploaded(OutputsUploaded(videos=())),

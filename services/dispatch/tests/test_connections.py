@@ -33,7 +33,7 @@ def signed() -> bytes:
 
 @pytest.fixture(params=[True, False], ids=["with keys", "without"])
 async def dispatch(
-    request: pytest.FixtureRequest, nats_server: NatsServer, postgres_dsn: str, tmp_path: Path
+    request: pytest.FixtureRequest, module_nats_server: NatsServer, postgres_dsn: str, tmp_path: Path
 ) -> AsyncIterator[Dispatch]:
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps({"keys": [{"id": KEY.id, "secrets": [KEY.secret], "application": "a"}]}))
@@ -41,7 +41,7 @@ async def dispatch(
     if request.param:
         settings["PANOREEL_KEY_FILE"] = str(keys)
     running = run_dispatch(
-        nats_server.url, postgres_dsn, tmp_path, Fernet.generate_key().decode(), **settings
+        module_nats_server.url, postgres_dsn, tmp_path, Fernet.generate_key().decode(), **settings
     )
     yield running
     running.process.terminate()

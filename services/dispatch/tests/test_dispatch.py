@@ -170,12 +170,12 @@ async def test_a_database_that_is_silent_is_told(dispatch: Dispatch) -> None:
 
 @pytest.fixture(scope="module")
 def shared_dispatch(
-    nats_server: NatsServer, postgres_server: Any, tmp_path_factory: pytest.TempPathFactory
+    module_nats_server: NatsServer, postgres_server: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Dispatch]:
     postgres_server.execute("CREATE DATABASE shared_dispatch")
     directory = tmp_path_factory.mktemp("dispatch")
     dsn = postgres_server.dsn("shared_dispatch")
-    running = run_dispatch(nats_server.url, dsn, directory, Fernet.generate_key().decode())
+    running = run_dispatch(module_nats_server.url, dsn, directory, Fernet.generate_key().decode())
     yield running
     running.process.terminate()
     assert running.process.wait(10) == 0
@@ -254,14 +254,14 @@ def test_a_broker_outage_is_told_and_survived(dispatch: Dispatch, own_nats_serve
 
 
 def test_a_log_that_is_not_the_same_stops_the_projection(
-    own_nats_server: NatsServer, nats_server: NatsServer, postgres_dsn: str, tmp_path: Path
+    own_nats_server: NatsServer, module_nats_server: NatsServer, postgres_dsn: str, tmp_path: Path
 ) -> None:
     key = Fernet.generate_key().decode()
     running = run_dispatch(own_nats_server.url, postgres_dsn, tmp_path, key)
     running.start()
     running.process.terminate()
     running.process.wait(10)
-    other = run_dispatch(nats_server.url, postgres_dsn, tmp_path, key)
+    other = run_dispatch(module_nats_server.url, postgres_dsn, tmp_path, key)
     try:
         health = None
         for _ in range(50):
@@ -311,9 +311,9 @@ def test_with_a_key_file_only_signed_requests_are_answered(
         running.process.wait(10)
 
 
-def test_only_loopback_is_bound(nats_server: NatsServer, postgres_dsn: str) -> None:
+def test_only_loopback_is_bound(module_nats_server: NatsServer, postgres_dsn: str) -> None:
     environment = {
-        "PANOREEL_NATS_URL": nats_server.url,
+        "PANOREEL_NATS_URL": module_nats_server.url,
         "PANOREEL_POSTGRES_DSN": postgres_dsn,
         "PANOREEL_SECRET_KEYS": json.dumps([Fernet.generate_key().decode()]),
         "PANOREEL_HOST": "0.0.0.0",

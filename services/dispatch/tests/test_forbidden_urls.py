@@ -56,20 +56,20 @@ def running(
 
 @pytest.fixture(scope="module")
 def dispatch(
-    nats_server: NatsServer, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+    module_nats_server: NatsServer, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Dispatch]:
-    yield from running(nats_server, postgres_server, tmp_path_factory.mktemp("forbidden"), [])
+    yield from running(module_nats_server, postgres_server, tmp_path_factory.mktemp("forbidden"), [])
 
 
 @pytest.fixture(scope="module")
 def asking(
-    nats_server: NatsServer,
+    module_nats_server: NatsServer,
     postgres_server: PostgresServer,
     tmp_path_factory: pytest.TempPathFactory,
     names: NameServer,
 ) -> Iterator[Dispatch]:
     """A dispatch that asks our name server."""
-    yield from running(nats_server, postgres_server, tmp_path_factory.mktemp("asking"), names.within)
+    yield from running(module_nats_server, postgres_server, tmp_path_factory.mktemp("asking"), names.within)
 
 
 async def recorded(dispatch: Dispatch, nats: NatsServer) -> str:
@@ -93,8 +93,8 @@ def assert_refused(dispatch: Dispatch, task_id: str, url: str) -> None:
         assert field in answer["ErrorMessage"]
 
 
-async def test_no_forbidden_url_is_accepted(dispatch: Dispatch, nats_server: NatsServer) -> None:
-    task_id = await recorded(dispatch, nats_server)
+async def test_no_forbidden_url_is_accepted(dispatch: Dispatch, module_nats_server: NatsServer) -> None:
+    task_id = await recorded(dispatch, module_nats_server)
     before = dispatch.act("List")
     for url in forbidden_urls():
         assert_refused(dispatch, task_id, url)
@@ -104,10 +104,10 @@ async def test_no_forbidden_url_is_accepted(dispatch: Dispatch, nats_server: Nat
 
 
 async def test_no_name_of_a_forbidden_address_is_accepted(
-    asking: Dispatch, nats_server: NatsServer, names: NameServer
+    asking: Dispatch, module_nats_server: NatsServer, names: NameServer
 ) -> None:
     names.names |= {name: [answer] for name, answer in FORBIDDEN_NAMES.items()}
-    task_id = await recorded(asking, nats_server)
+    task_id = await recorded(asking, module_nats_server)
     for name in FORBIDDEN_NAMES:
         assert_refused(asking, task_id, f"http://user:s3cr3t@{name}/?token=s3cr3t")
     assert set(FORBIDDEN_NAMES) <= set(names.asked)

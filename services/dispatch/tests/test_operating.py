@@ -32,12 +32,12 @@ from tests.servers.postgres import PostgresServer
 
 @pytest.fixture(scope="module")
 def dispatch(
-    nats_server: NatsServer, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+    module_nats_server: NatsServer, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Dispatch]:
     postgres_server.execute("CREATE DATABASE test_operating")
     directory = tmp_path_factory.mktemp("operating")
     dsn = postgres_server.dsn("test_operating")
-    running = run_dispatch(nats_server.url, dsn, directory, Fernet.generate_key().decode())
+    running = run_dispatch(module_nats_server.url, dsn, directory, Fernet.generate_key().decode())
     yield running
     running.process.terminate()
     assert running.process.wait(10) == 0

@@ -38,12 +38,12 @@ VIDEO = events.Video(filename="out.mp4", bytes=100, duration_s=9.4, url="http://
 
 @pytest.fixture(scope="module")
 def dispatch(
-    nats_server: NatsServer, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+    module_nats_server: NatsServer, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Dispatch]:
     postgres_server.execute("CREATE DATABASE test_refresh")
     directory = tmp_path_factory.mktemp("refresh")
     dsn = postgres_server.dsn("test_refresh")
-    running = run_dispatch(nats_server.url, dsn, directory, Fernet.generate_key().decode())
+    running = run_dispatch(module_nats_server.url, dsn, directory, Fernet.generate_key().decode())
     yield running
     running.process.terminate()
     assert running.process.wait(10) == 0
@@ -53,8 +53,8 @@ def dispatch(
 
 
 @pytest.fixture
-async def log(nats_server: NatsServer) -> AsyncIterator[EventLog]:
-    async with open_log(nats_server.url, "test") as log:
+async def log(module_nats_server: NatsServer) -> AsyncIterator[EventLog]:
+    async with open_log(module_nats_server.url, "test") as log:
         yield log
 
 

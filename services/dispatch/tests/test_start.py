@@ -40,17 +40,17 @@ def running(directory: Path, nats_url: str, dsn: str, keys: list[str], **setting
 
 @pytest.fixture(scope="module")
 def dispatch(
-    nats_server: NatsServer, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+    module_nats_server: NatsServer, postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Dispatch]:
     postgres_server.execute("CREATE DATABASE test_start")
     directory = tmp_path_factory.mktemp("start")
     dsn = postgres_server.dsn("test_start")
-    yield from running(directory, nats_server.url, dsn, [Fernet.generate_key().decode()])
+    yield from running(directory, module_nats_server.url, dsn, [Fernet.generate_key().decode()])
 
 
 @pytest.fixture
-async def log(nats_server: NatsServer) -> Any:
-    async with open_log(nats_server.url, "test") as log:
+async def log(module_nats_server: NatsServer) -> Any:
+    async with open_log(module_nats_server.url, "test") as log:
         yield log
 
 
