@@ -1,18 +1,20 @@
 """A page does what it can to end its own recording; it is recorded all the same."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from panoreel.recorder import protocol
-from panoreel.recorder.protocol import PageCallAnswered, PageCalled, Stopped
+from panoreel.recorder.protocol import Failed, PageCallAnswered, PageCalled, Refresh, Refreshed, Stopped
 from tests.servers.child import recording
 from tests.servers.pages import Site, serve_pages
 
 GARBAGE = """
-    const garbage = ['nope', 'null', '[]', '{}', '{"name": "x"}', '{"name": "__proto__", "seq": 1, "serializedArgs": []}',
-        '{"name": "__panoreel_call", "seq": 1, "serializedArgs": [{"o": [], "id": 1}, {"ref": 99}]}',
-        '{"name": "__panoreel_call", "seq": {}, "serializedArgs": [{"r": {"p": "(?<a>b)", "f": ""}}, {"d": "x"}]}'];
+    const garbage = [
+        'nope', 'null', '[]', '{}', '{"name": "x"}',
+        '{"name": "__panoreel_call", "seq": {}, "serializedArgs": [{"o": [], "id": 1}, {"ref": 99}]}',
+    ];
     let reached = 0;
     window.reach = inner => {
         const names = [...Object.getOwnPropertyNames(inner), '__playwright__binding__', '__panoreel_call'];
@@ -36,13 +38,15 @@ FRAMES = """
         try { reach(frame.contentWindow); frame.onload = () => reach(frame.contentWindow); } catch {}
         return frame;
     };
-    for (const attributes of [{}, {src: 'about:blank'}, {srcdoc: 'x'}, {src: 'javascript:1'}, {src: '/frame'},
-        {src: URL.createObjectURL(new Blob(['x'], {type: 'text/html'}))}, {src: '/frame', loading: 'lazy'}]) add(attributes);
+    const blob = URL.createObjectURL(new Blob(['x'], {type: 'text/html'}));
+    for (const src of ['', 'about:blank', 'javascript:1', '/frame', blob]) add({src});
+    add({srcdoc: 'x'});
     const written = add({}).contentDocument;
     written.open(); written.write('x'); reach(written.defaultView); written.close();
     add({}).contentWindow.eval('parent.reach(window)');
     for (const name of ['object', 'embed', 'frame']) {
-        const element = Object.assign(document.createElement(name), {data: '/frame', src: '/frame', type: 'text/html'});
+        const element = document.createElement(name);
+        Object.assign(element, {data: '/frame', src: '/frame', type: 'text/html'});
         document.documentElement.append(element);
         setTimeout(() => { if (element.contentWindow) reach(element.contentWindow); }, 500);
     }
@@ -79,12 +83,41 @@ def test_no_frame_can_talk_to_the_driver(site: Site) -> None:
 
 
 def test_a_page_that_breaks_its_own_types_is_answered(site: Site) -> None:
-    site.pages["/"] = BROKEN_TYPES + """<script>
-        setTimeout(() => pauseRecord(() => fetch('/say?called=back')).then(() => fetch('/say?then=kept')), 300)
+    site.pages["/"] = (
+        BROKEN_TYPES
+        + """<script>
+        const say = told => () => fetch('/say?' + told);
+        setTimeout(() => pauseRecord(say('called=back')).then(say('then=kept')), 300);
     </script>"""
+    )
     with recording(f"{site.address}/", 60) as child:
         called = child.await_report(PageCalled)
         child.tell(PageCallAnswered(call=called.call))
         assert (site.said("called"), site.said("then")) == ("back", "kept")
         child.tell(protocol.Stop())
         assert isinstance(child.reports()[-1], Stopped)
+
+
+def test_a_driver_that_dies_while_the_page_loads_is_no_fault_of_the_page(site: Site) -> None:
+    with recording(f"{site.address}/hang", 60) as child:
+        while not site.asked("/hang"):
+            time.sleep(0.05)
+        driver = next(process for process in child.programs() if process.exe().endswith("driver/node"))
+        driver.kill()
+        [failure] = child.reports()
+        assert isinstance(failure, Failed)
+        assert not failure.permanent
+
+
+def test_refreshes_that_wait_are_answered_by_one(site: Site) -> None:
+    with recording(f"{site.address}/", 60) as child:
+        child.await_start()
+        orders = [None] * 10 + [f"{site.address}/other"] * 5 + [None] * 5
+        for url in orders:
+            child.tell(Refresh(record_url=url))
+        for _ in orders:
+            assert child.await_report(Refreshed).failure is None
+        child.tell(protocol.Stop())
+        assert not any(isinstance(report, Refreshed) for report in child.reports())
+    assert 2 <= len(site.asked("/")) <= 3, "once to begin with, and one or two times for the ten"
+    assert len(site.asked("/other")) == 2

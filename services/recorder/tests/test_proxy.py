@@ -218,3 +218,13 @@ async def test_the_end_breaks_what_is_under_way() -> None:
         async with asyncio.timeout(5):
             assert await reader.read() == b""
         writer.close()
+
+
+async def test_connections_that_are_broken_at_the_end_are_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async with site(echo) as port, proxy() as (running, _):
+        reply, reader, writer = await ask(running.port, by_name("127.0.0.1", port))
+        assert reply == CONNECTED
+        assert await reader.readline() == b"127.0.0.1\n"
+        await running.stop()
+        writer.close()
+    assert not caplog.records

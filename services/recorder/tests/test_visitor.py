@@ -180,6 +180,28 @@ def test_a_host_that_can_be_read_in_two_ways_has_no_origin(url: str) -> None:
         origin(url)
 
 
+def test_a_name_and_a_password_in_the_url_are_for_its_origin(site: Site, stranger: Site) -> None:
+    site.pages["/private"] = f"""<script>onload = async () => {{
+        await fetch('/private', {{headers: {{Authorization: 'own'}}}});
+        await fetch('{stranger.address}/private', {{mode: 'no-cors'}});
+        fetch('/say?done=1');
+    }}</script>"""
+    for written, sent in (("bob:p%40ss@", "Basic Ym9iOnBAc3M="), ("bob@", "Basic Ym9iOg==")):
+        site.requests.clear()
+        url = site.address.replace("//", f"//{written}") + "/private"
+        with recording(url, 60) as child:
+            child.await_start()
+            site.said("done")
+            child.tell(Refresh(record_url=f"{url}?again"))
+            assert child.await_report(Refreshed).failure is None
+            site.said("done")
+            child.tell(Stop())
+            child.reports()
+        asked = [request.headers.get("Authorization") for request in site.asked("/private")]
+        assert asked == [sent, "own"] * 2
+    assert {request.headers.get("Authorization") for request in stranger.asked("/private")} == {None}
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [

@@ -95,7 +95,7 @@ class Browser:
 
         private = self._run / "driver"
         private.mkdir(mode=0o700)
-        # The driver is a program for Node, which ends over any message that it did not expect: a page can send some.
+        # A program for Node, which would end over any message that it did not expect: a page can send some.
         os.environ.update(environment(private) | {"NODE_OPTIONS": "--unhandled-rejections=none"})
         self._playwright = await async_playwright().start()
 

@@ -5,6 +5,7 @@ from __future__ import annotations  # capture is loaded while the programs start
 import asyncio
 import itertools
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,6 @@ class Controls:
     def __init__(self, order: RecordingOrder, tell: Callable[[protocol.Report], None]) -> None:
         loop = asyncio.get_running_loop()
         self.stop: asyncio.Future[float] = loop.create_future()
-        self.refreshes: asyncio.Queue[str | None] = asyncio.Queue()
         self.wanted = asyncio.Event()
         """Set once startRecord was called, or need not be."""
         if not order.manual_start:
@@ -29,6 +29,8 @@ class Controls:
         self._resumed = asyncio.Event()
         if not order.paused:
             self._resumed.set()
+        self._refreshes: deque[str | None] = deque()
+        self._refresh_asked = asyncio.Event()
         self._tell = tell
         self._capture: Capture | None = None
         self._began = asyncio.Event()
@@ -63,10 +65,25 @@ class Controls:
             case protocol.Resume():
                 self._resume()
             case protocol.Refresh(record_url=record_url):
-                self.refreshes.put_nowait(record_url)
+                self._refreshes.append(record_url)
+                self._refresh_asked.set()
             case protocol.PageCallAnswered(call=call, error=error):
                 if answer := self._calls.pop(call, None):
                     answer.set_result(error)
+
+    async def next_refresh(self) -> tuple[str | None, int]:
+        """What to load, a URL or None for the page again, and how many requests that answers.
+
+        Equal ones that wait behind each other are one: a page in a loop must not have the loading never end.
+        """
+        await self._refresh_asked.wait()
+        url, count = self._refreshes[0], 0
+        while self._refreshes and self._refreshes[0] == url:
+            self._refreshes.popleft()
+            count += 1
+        if not self._refreshes:
+            self._refresh_asked.clear()
+        return url, count
 
     def end(self) -> None:
         """Stop now; without effect when it has been asked for before."""

@@ -15,7 +15,7 @@ from panoreel.contracts.urls import redacted
 from panoreel.recorder.errors import PageCrashed, PageRefused
 from panoreel.recorder.navigation import give_up, hangs, interrupting, refused_navigations
 from panoreel.recorder.proxy import Proxy
-from panoreel.recorder.visitor import Visitor
+from panoreel.recorder.visitor import Visitor, without_login
 
 PAINT_TIMEOUT_S: Final = 5.0
 BEGIN_TIMEOUT_S: Final = 1.0
@@ -44,15 +44,25 @@ GONE: Final = r"(?i)has been closed|connection closed|page crashed|frame was det
 
 PAINTED: Final = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
+MEDIA_LOOK: Final = """(() => {
+    if (window !== top || !/^(image|video|audio)\\//.test(document.contentType)) return;
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(`
+        body { margin: 0 !important }
+        img, video, audio {
+            position: fixed !important; inset: 0 !important; margin: 0 !important; cursor: none !important;
+            width: 100vw !important; height: 100vh !important;
+            max-width: none !important; max-height: none !important; object-fit: contain !important;
+        }
+        ::-webkit-media-controls { display: none !important }
+    `);
+    document.adoptedStyleSheets = [sheet];
+})()"""
+"""Chromium wraps a media file in a document of its own: from its first picture on no player is to be seen."""
+
 PREPARE_MEDIA: Final = """async () => {
-    const kind = document.contentType.split('/')[0];
-    const shown = document.querySelector(kind === 'image' ? 'img' : 'video, audio');
-    if (!['image', 'video', 'audio'].includes(kind) || !shown) return false;
-    document.body.style.margin = 0;
-    shown.style.cssText =
-        'position: fixed; inset: 0; width: 100vw; height: 100vh; max-width: none; max-height: none; '
-        + 'margin: 0; object-fit: contain; cursor: none';
-    if (kind === 'image') return false;
+    const shown = document.querySelector('video, audio');
+    if (!/^(video|audio)\\//.test(document.contentType) || !shown) return false;
     shown.controls = false;
     shown.pause();
     const rewound = new Promise(done => {
@@ -62,7 +72,7 @@ PREPARE_MEDIA: Final = """async () => {
     if (shown.currentTime > 0) { shown.currentTime = 0; await rewound; }
     return true;
 }"""
-"""Chromium wraps a media file in a document of its own: no player is to be seen, and it begins when we do."""
+"""A media file begins when we do."""
 
 
 class RecordedPage:
@@ -86,6 +96,7 @@ class RecordedPage:
         """Load the page and wait until it has painted; raises `PageRefused` with a sentence for the user."""
         self._check_scheme()
         self._session = await self._page.context.new_cdp_session(self._page)
+        await self._page.add_init_script(MEDIA_LOOK)
         await self._visitor.arrive(self._url)
         statuses: list[int] = []
 
@@ -96,7 +107,7 @@ class RecordedPage:
         # An error status without a body is no response but an error to Playwright: hence the event.
         self._page.on("response", note_status)
         try:
-            await self._page.goto(self._url, timeout=timeout_s * 1000)
+            await self._page.goto(without_login(self._url), timeout=timeout_s * 1000)
         except LoadTimeout:
             raise self._refused(f"it did not finish loading within {timeout_s:g} s") from None
         except Error as error:
@@ -159,7 +170,7 @@ class RecordedPage:
                 if again and not hanging:
                     await self._page.reload(wait_until="commit", timeout=0)
                 else:
-                    await self._page.goto(self._url, wait_until="commit", timeout=0)
+                    await self._page.goto(without_login(self._url), wait_until="commit", timeout=0)
             except Error as error:
                 refusal = refusals[-1] if refusals else error.message
                 if isinstance(refusal, int):

@@ -34,7 +34,7 @@ TOO_OFTEN: Final = f"a page may call {AT_ONCE} times, and then {PER_S:g} time a 
 BINDING: Final = "__panoreel_call"
 
 PLAYWRIGHT: Final = "__playwright__binding__"
-"""Playwright's name for what carries a call from a page; with `controller__` behind it, what the answer goes to."""
+"""Playwright's name for what carries a call, and with `controller__` behind it for what takes the answer."""
 
 SCRIPT: Final = """(() => {
     // Nothing here uses what a page may replace, and the page cannot get at what Playwright left in it.

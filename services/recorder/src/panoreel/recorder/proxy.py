@@ -93,8 +93,12 @@ class Proxy:
         assert task
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
-        # Whoever breaks off, or speaks something else, is not answered.
-        with suppress(OSError, asyncio.IncompleteReadError, ValueError), _closing(writer):
+        # Whoever breaks off, or speaks something else, is not answered. Only `stop` cancels this, for which
+        # asyncio would write a traceback.
+        with (
+            suppress(OSError, asyncio.IncompleteReadError, ValueError, asyncio.CancelledError),
+            _closing(writer),
+        ):
             await self._serve(reader, writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -139,15 +139,16 @@ class Recording:
         self._tell(Stopped(frames=capture.frames, duration_s=length_s))
 
     async def _refresh(self, page: RecordedPage) -> None:
-        """Load the page anew as often as that is asked for, one time after the other."""
+        """Load the page anew when that is asked for, one time after the other; each request is answered."""
         while True:
-            url = await self._controls.refreshes.get()
+            url, count = await self._controls.next_refresh()
             failure = None
             try:
                 await page.refresh(url, self._order.load_timeout_s)
             except (PageRefused, SettingRefused) as error:
                 failure = Failure(code=error.code, message=str(error))
-            self._tell(protocol.Refreshed(failure=failure))
+            for _ in range(count):
+                self._tell(protocol.Refreshed(failure=failure))
 
     async def _show_life(self) -> None:
         while True:

@@ -175,6 +175,14 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{written}{port}"
 
 
+def without_login(url: str) -> str:
+    """`url` as it is opened: its name and password are sent by the visitor."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return url
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def _login(url: str) -> str | None:
     """What the name and password in `url`, if any, are sent as (RFC 7617)."""
     parts = urlsplit(url)
