@@ -23,7 +23,7 @@ exec "$@"
 """
 
 
-@pytest.mark.parametrize("allowed", ["nothing", "everything"])
+@pytest.mark.parametrize("allowed", ["nothing", pytest.param("everything", marks=pytest.mark.soak)])
 def test_no_forbidden_url_is_reached(allowed: str) -> None:
     """Where everything is allowed most of them are: so it is not the page that does not try."""
     if os.geteuid() != 0 or subprocess.run([*UNSHARE, "true"]).returncode != 0:
