@@ -7,6 +7,7 @@ from panoreel.contracts.envelope import Cause
 from panoreel.contracts.events import Event, Failure, Gap, Output, OutputRequest, Video
 from panoreel.contracts.identifiers import Priority
 from panoreel.contracts.media import EncoderParameters, Segment
+from panoreel.contracts.quality import Quality
 from panoreel.contracts.task import Task, evolve
 
 TASK_ID = "example-task_1"
@@ -25,6 +26,37 @@ CREATED = events.TaskCreated(
 )
 CLAIMED = events.RecordingClaimed(epoch=1, recorder_id="recorder-1")
 STARTED = events.RecordingStarted(epoch=1, wall_time=BEGIN + timedelta(seconds=2))
+TROUBLED = events.PageTroubled(
+    epoch=1,
+    trouble="http_error",
+    remedy="reload",
+    message="it answered 502 Bad Gateway",
+    wall_time=BEGIN + timedelta(seconds=5),
+)
+INTERRUPTED = events.CaptureInterrupted(
+    epoch=1, cause="display", message="the X server ended", wall_time=BEGIN + timedelta(seconds=6)
+)
+GAP = events.GapRecorded(
+    epoch=1, cause="display", began=BEGIN + timedelta(seconds=6), ended=BEGIN + timedelta(seconds=8)
+)
+MEASURED = events.RecordingMeasured(
+    epoch=1,
+    quality=Quality(
+        recorded_s=30.5,
+        frames_captured=900,
+        frames_encoded=900,
+        frames_dropped=2,
+        frames_repeated=3,
+        skew_p50_ms=0.5,
+        skew_p95_ms=4.5,
+        gaps=1,
+        gap_s=2.0,
+        cores=0.55,
+        preset_steps=1,
+        silence_s=4.0,
+        black_s=1.0,
+    ),
+)
 STOP_REQUESTED = events.StopRequested(reason="api")
 STOPPED = events.RecordingStopped(last_index={1: 7}, frames=900)
 LOST = events.RecorderLost(epoch=1, last_index=3, reason="no sign of life", priority=Priority.HIGH)
@@ -46,6 +78,10 @@ EXAMPLES: tuple[Event, ...] = (
     events.RecordingResumed(epoch=1),
     events.RefreshRequested(),
     events.PageRefreshed(epoch=1),
+    TROUBLED,
+    INTERRUPTED,
+    GAP,
+    MEASURED,
     STOP_REQUESTED,
     STOPPED,
     LOST,

@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.tests.examples import BEGIN, CREATED, FAILURE, PACKAGED, TASK_ID, UPLOADED, folded
+from contracts.tests.examples import (
+    BEGIN,
+    CREATED,
+    FAILURE,
+    GAP,
+    INTERRUPTED,
+    MEASURED,
+    PACKAGED,
+    TASK_ID,
+    TROUBLED,
+    UPLOADED,
+    folded,
+)
 from panoreel.contracts import commands, events
 from panoreel.contracts.answers import describe
 from panoreel.contracts.commands import Command, Rejected, decide
@@ -46,6 +58,12 @@ FACTS: dict[type[Event], st.SearchStrategy[Event]] = {
     events.RefreshRequested: st.just(events.RefreshRequested())
     | st.just(events.RefreshRequested(record_url="https://b/", secrets_key="k")),
     events.PageRefreshed: st.builds(events.PageRefreshed, epoch=epochs),
+    events.PageTroubled: st.just(TROUBLED),
+    events.CaptureInterrupted: st.just(INTERRUPTED),
+    events.GapRecorded: st.just(GAP),
+    events.RecordingMeasured: st.builds(
+        events.RecordingMeasured, epoch=epochs, quality=st.just(MEASURED.quality)
+    ),
     events.StopRequested: st.builds(events.StopRequested, reason=reasons),
     events.RecordingStopped: st.builds(
         events.RecordingStopped,
@@ -74,6 +92,9 @@ orders = st.one_of(
     st.just(commands.Refresh()),
     st.builds(commands.Stop, reasons),
     st.just(commands.ForceStop()),
+    st.just(commands.Expire()),
+    st.builds(commands.ReportAccident, st.sampled_from((TROUBLED, INTERRUPTED, GAP))),
+    st.builds(commands.ReportMeasured, epochs, st.just(MEASURED.quality)),
     st.builds(commands.ReportPaused, epochs),
     st.builds(commands.ReportResumed, epochs),
     st.builds(commands.ReportRefreshed, epochs, st.none() | failures),

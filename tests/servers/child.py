@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from panoreel.contracts.media import EncoderParameters
 from panoreel.recorder.leftovers import sweep
-from panoreel.recorder.protocol import Command, RecordingOrder, Report, Started, report_adapter
+from panoreel.recorder.protocol import Command, RecordingOrder, Report, StageOrder, Started, report_adapter
 
 SERVICE_USER = "panoreel"
 REPORT_TIMEOUT_S = 60.0
@@ -31,7 +31,8 @@ R = TypeVar("R")
 class Child:
     """A running child and where it works."""
 
-    def __init__(self, order: RecordingOrder, within: Sequence[str] = ()) -> None:
+    def __init__(self, stage: StageOrder, order: RecordingOrder, within: Sequence[str] = ()) -> None:
+        self.stage = stage
         self.order = order
         self.process = subprocess.Popen(
             [*within, sys.executable, "-m", "panoreel.recorder.child"],
@@ -41,6 +42,7 @@ class Child:
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._reading = threading.Thread(target=self._read)
         self._reading.start()
+        self._write(stage.model_dump_json())
         self._write(order.model_dump_json())
 
     def tell(self, command: Command) -> None:
@@ -98,29 +100,46 @@ class Child:
 
 @contextmanager
 def recording(
-    url: str, seconds: float, width: int = 640, height: int = 360, within: Sequence[str] = (), **order: Any
+    url: str,
+    seconds: float,
+    width: int = 640,
+    height: int = 360,
+    within: Sequence[str] = (),
+    *,
+    stage: Mapping[str, Any] | None = None,
+    encoder: Mapping[str, Any] | None = None,
+    **order: Any,
 ) -> Iterator[Child]:
-    """A child at work, started by the command `within`; what it leaves is swept up as the service does."""
+    """A child at work, started by the command `within`; what it leaves is swept up as the service does.
+
+    `stage`, `encoder` and `order` are what differs from the usual in its orders.
+    """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         base = Path(directory)
         base.chmod(0o711)
         spool, run = base / "spool", base / "run"
         spool.mkdir()
         run.mkdir()
-        child = Child(
-            RecordingOrder(
-                task_id="task",
-                epoch=1,
-                record_url=url,
-                encoder=EncoderParameters(width=width, height=height),
-                remaining_s=seconds,
-                spool=spool,
-                run=run,
-                user=SERVICE_USER if os.geteuid() == 0 else None,
-                **{"allowed_networks": LOOPBACK, **order},
-            ),
-            within,
+        picture = EncoderParameters(width=width, height=height, **(encoder or {}))
+        recording_order = RecordingOrder(
+            task_id="task",
+            epoch=1,
+            record_url=url,
+            encoder=picture,
+            remaining_s=seconds,
+            spool=spool,
+            **order,
         )
+        stage_order: dict[str, Any] = {
+            "run": run,
+            "user": SERVICE_USER if os.geteuid() == 0 else None,
+            "width": width,
+            "height": height,
+            "fps": picture.fps,
+            "look": recording_order.browser.look,
+            "allowed_networks": LOOPBACK,
+        }
+        child = Child(StageOrder(**stage_order | dict(stage or {})), recording_order, within)
         try:
             yield child
         finally:

@@ -67,7 +67,7 @@ def main(allowed: str) -> None:
         Everywhere(port)
     networks = EVERYTHING if allowed == "everything" else ()
     url = f"http://1.2.3.4:{PAGE_PORT}/corpus.html"
-    with recording(url, 200, allowed_networks=networks) as child:
+    with recording(url, 200, stage={"allowed_networks": networks}) as child:
         child.await_start()
         assert tried.wait(120), "the page did not get to the end of its URLs"
     print(json.dumps(sorted(reached)))

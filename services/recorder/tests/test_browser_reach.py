@@ -142,7 +142,7 @@ def test_no_trick_leads_to_a_forbidden_address(allowed: Networks, udp: bool) -> 
     ):
         ours.elsewhere = f"http://127.0.0.2:{theirs.port}/redirect"
         url = f"http://127.0.0.1:{ours.port}/tricks.html?{theirs.port}"
-        with recording(url, 120, allowed_networks=allowed, webrtc_udp=udp) as child:
+        with recording(url, 120, stage={"allowed_networks": allowed, "webrtc_udp": udp}) as child:
             child.await_start()
             await_trials(ours)
         reached = set(theirs.paths) & BY_HTTP
@@ -169,7 +169,9 @@ def test_no_trick_leads_to_a_forbidden_address(allowed: Networks, udp: bool) -> 
 def test_a_redirect_leads_no_further(elsewhere: str, why: str) -> None:
     with place("127.0.0.1") as ours, place("127.0.0.2") as theirs:
         ours.elsewhere = elsewhere.format(port=theirs.port)
-        with recording(f"http://127.0.0.1:{ours.port}/redirect-to/", 20, allowed_networks=OURS) as child:
+        with recording(
+            f"http://127.0.0.1:{ours.port}/redirect-to/", 20, stage={"allowed_networks": OURS}
+        ) as child:
             [failure] = child.reports()
         assert isinstance(failure, Failed)
         assert failure.permanent
@@ -194,7 +196,7 @@ def test_no_name_leads_to_a_forbidden_address(allowed: Networks, tmp_path: Path)
             "several.test": ["127.0.0.2 127.0.0.1"],
         }
         url = f"http://rebinding.test:{ours.port}/names.html"
-        with recording(url, 120, within=server.within, allowed_networks=allowed) as child:
+        with recording(url, 120, within=server.within, stage={"allowed_networks": allowed}) as child:
             child.await_start()
             server.names["rebinding.test"] = ["127.0.0.2"]
             server.names["go-on.test"] = ["127.0.0.1"]  # the page waits for this
@@ -222,7 +224,7 @@ def test_a_name_of_a_forbidden_address_is_not_recorded(tmp_path: Path) -> None:
     with serve_names(tmp_path) as server, place("127.0.0.2") as theirs:
         server.names = {"forbidden.test": ["CNAME localhost 127.0.0.2 ::ffff:127.0.0.2"]}
         url = f"http://forbidden.test:{theirs.port}/"
-        with recording(url, 20, within=server.within, allowed_networks=OURS) as child:
+        with recording(url, 20, within=server.within, stage={"allowed_networks": OURS}) as child:
             [failure] = child.reports()
         assert isinstance(failure, Failed)
         assert failure.permanent
@@ -235,7 +237,7 @@ def test_a_page_cannot_leave_for_what_is_local() -> None:
     """It tries one way after the other, reads nothing there, and shows its own green or nothing at all."""
     with place("127.0.0.1") as ours:
         url = f"http://127.0.0.1:{ours.port}/escapes.html?"
-        with recording(f"{url}0", 120, allowed_networks=OURS) as child:
+        with recording(f"{url}0", 120, stage={"allowed_networks": OURS}) as child:
             child.await_start()
             number = 0
             while True:

@@ -116,7 +116,6 @@ async def staged(seconds: float = 60) -> AsyncIterator[Stage]:
             encoder=EncoderParameters(width=SIZE, height=SIZE, fps=FPS),
             remaining_s=seconds,
             spool=spool,
-            run=base,
         )
         try:
             await asyncio.gather(display.start(), sound.start())

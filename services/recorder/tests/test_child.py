@@ -80,7 +80,7 @@ def test_the_page_fills_the_picture_until_the_limit(page: str, width: int, heigh
             below = picture[height // 2 + 5 : height, :width]
             assert np.abs(quarter.astype(int) - (255, 0, 0)).max() <= 8
             assert np.abs(below.astype(int) - (0, 0, 255)).max() <= 8
-        assert not child.order.run.exists()
+        assert not child.stage.run.exists()
     assert leftovers() - before == set()
 
 
@@ -123,7 +123,7 @@ def test_a_child_that_is_killed_leaves_its_segments_and_nothing_else(page: str, 
             assert child.process.stdin
             child.process.stdin.close()
         child.process.wait(10)
-        sweep(child.order.run)
+        sweep(child.stage.run)
         assert still_alive(programs) == []
         found = sealed(child.order.spool)
         assert [media.index for _, media in found] == list(range(len(found)))

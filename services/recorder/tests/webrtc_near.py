@@ -43,7 +43,9 @@ def main(hosts: list[str]) -> None:
     assert asyncio.run(may_send_udp("filtered", SERVICE_USER, LOOPBACK))
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with recording(f"http://127.0.0.1:{server.server_address[1]}/", 60, webrtc_udp=True) as child:
+        with recording(
+            f"http://127.0.0.1:{server.server_address[1]}/", 60, stage={"webrtc_udp": True}
+        ) as child:
             child.await_start()
             assert Handler.asked.wait(40)
         server.shutdown()

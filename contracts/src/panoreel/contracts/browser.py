@@ -9,6 +9,9 @@ from pydantic import Field
 
 from panoreel.contracts.media import Frozen
 
+MediaDevices = Literal["deny", "fake"]
+"""What a page gets that asks for camera and microphone: a refusal, or a test picture and a beep."""
+
 ColorScheme = Literal["light", "dark", "no-preference"]
 SameSite = Literal["Strict", "Lax", "None"]
 
@@ -26,8 +29,20 @@ class Cookie(Frozen):
     same_site: SameSite | None = None
 
 
-class BrowserSettings(Frozen):
-    """What a caller may choose of the browser; None is Chromium's own."""
+class BrowserLook(Frozen):
+    """What a browser is started with; None is Chromium's own."""
+
+    user_agent: str | None = None
+    locale: str | None = Field(default=None, description="a BCP 47 language tag such as zh-CN")
+    timezone: str | None = Field(default=None, description="a name of the IANA time zone database")
+    color_scheme: ColorScheme | None = None
+    device_scale_factor: float = Field(default=1, description="device pixels for one CSS pixel")
+    ignore_certificate_errors: bool = False
+    media_devices: MediaDevices = "deny"
+
+
+class BrowserSettings(BrowserLook):
+    """What a caller may choose of the browser, and who its visitor is."""
 
     cookies: tuple[Cookie, ...] = Field(default=(), repr=False)
     headers: dict[str, str] = Field(
@@ -36,9 +51,8 @@ class BrowserSettings(Frozen):
     local_storage: dict[str, dict[str, str]] = Field(
         default={}, repr=False, description="origin → what the page finds in localStorage"
     )
-    user_agent: str | None = None
-    locale: str | None = Field(default=None, description="a BCP 47 language tag such as zh-CN")
-    timezone: str | None = Field(default=None, description="a name of the IANA time zone database")
-    color_scheme: ColorScheme | None = None
-    device_scale_factor: float = Field(default=1, description="device pixels for one CSS pixel")
-    ignore_certificate_errors: bool = False
+
+    @property
+    def look(self) -> BrowserLook:
+        """The part that must be known before the browser starts."""
+        return BrowserLook.model_validate(self.model_dump(include=set(BrowserLook.model_fields)))

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from panoreel.contracts import events
 from panoreel.contracts.events import Event, Failure, StopReason
+from panoreel.contracts.quality import Quality
 from panoreel.contracts.task import MAX_RETRIES, Phase, Task
 
 
@@ -84,6 +85,11 @@ class ForceStop:
 
 
 @dataclass(frozen=True, slots=True)
+class Expire:
+    """End a task that no recorder has taken in time."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportStarted:
     """The recorder captured its first frame, at `wall_time` (UTC)."""
 
@@ -111,6 +117,26 @@ class ReportRefreshed:
 
     epoch: int
     failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportAccident:
+    """What befell page or programs, and how it went on."""
+
+    event: events.Accident
+
+    @property
+    def epoch(self) -> int:
+        """Whose recorder reports it."""
+        return self.event.epoch
+
+
+@dataclass(frozen=True, slots=True)
+class ReportMeasured:
+    """How well the epoch was recorded; to be told before its end."""
+
+    epoch: int
+    quality: Quality
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +192,8 @@ RecorderReport = (
     | ReportPaused
     | ReportResumed
     | ReportRefreshed
+    | ReportAccident
+    | ReportMeasured
     | ReportStopped
     | ReportLost
     | FailRecording
@@ -178,6 +206,7 @@ Command = (
     | Refresh
     | Stop
     | ForceStop
+    | Expire
     | RecorderReport
     | ReportPackaged
     | ReportUploaded
@@ -212,6 +241,8 @@ def decide(task: Task | None, command: Command) -> tuple[Event, ...]:
             return _stop(task, command.reason)
         case ForceStop():
             return _force_stop(task)
+        case Expire():
+            return _expire(task)
         case ReportPackaged():
             return _stage(task, Phase.TRANSCODE, command.event)
         case ReportUploaded():
@@ -252,6 +283,16 @@ def _stop(task: Task, reason: StopReason) -> tuple[Event, ...]:
     return () if task.phase >= Phase.CANCELED else _ended(task, events.StopRequested(reason=reason))
 
 
+def _expire(task: Task) -> tuple[Event, ...]:
+    if task.epoch or task.phase >= Phase.CANCELED:
+        return ()
+    message = (
+        f"no recorder had room for this task within {task.queue_timeout_s} s (QueueTimeout); "
+        "wait longer, raise its Priority, or add recorders"
+    )
+    return (events.RecordingFailed(failure=Failure(code="QueueTimeout", message=message)),)
+
+
 def _ended(task: Task, stop: Event) -> tuple[Event, ...]:
     # Nobody is there who could end the capture, so it ends here.
     return (stop,) if task.recorder_id else (stop, events.RecordingStopped(last_index=task.last_index))
@@ -277,6 +318,10 @@ def _recorder_report(task: Task, report: RecorderReport) -> tuple[Event, ...]:
             return (events.RecordingResumed(epoch=report.epoch),)
         case ReportRefreshed():
             return (events.PageRefreshed(epoch=report.epoch, failure=report.failure),)
+        case ReportAccident():
+            return (report.event,)
+        case ReportMeasured():
+            return (events.RecordingMeasured(epoch=report.epoch, quality=report.quality),)
         case ReportStopped():
             if task.phase < Phase.CANCELED:
                 raise InvalidStatus("a recording stops only after stop was requested")

@@ -11,8 +11,18 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from panoreel.contracts.identifiers import Priority
 from panoreel.contracts.media import EncoderParameters, Frozen, Sha256
+from panoreel.contracts.quality import Quality
 
 StopReason = Literal["api", "page", "duration_limit"]
+
+Trouble = Literal["crashed", "http_error", "network_error", "certificate_error", "blank"]
+"""What a page may show that is no content."""
+
+Remedy = Literal["reload", "fail", "continue"]
+"""What is done about trouble: the page is loaded again and what it showed meanwhile is left out, the
+recording ends with an error, or it is recorded as it is."""
+
+Program = Literal["browser", "display", "sound", "encoder"]
 
 StorageType = Literal["cfs", "cos"]
 """Where media rests until the result is made: in a shared directory, or in a bucket."""
@@ -61,6 +71,16 @@ class Video(Frozen):
     url: str
 
 
+class PagePolicy(Frozen):
+    """What is done when the page shows no content."""
+
+    on_error: Remedy = "reload"
+    on_blank: Remedy = "continue"
+    blank_after_s: float | None = Field(
+        default=30, gt=0, description="one plain colour for so long is blank; None: never"
+    )
+
+
 class OutputRequest(Frozen):
     """What the caller asked of the result."""
 
@@ -100,6 +120,10 @@ class TaskCreated(Event):
     storage_type: StorageType = "cfs"
     manual_start: bool = Field(default=False, description="begins when the page calls window.startRecord")
     page_title: str | None = None
+    page_policy: PagePolicy = PagePolicy()
+    queue_timeout_s: int | None = Field(
+        default=None, gt=0, description="how long to wait for a recorder at most"
+    )
     output: OutputRequest = OutputRequest()
 
 
@@ -162,6 +186,48 @@ class PageRefreshed(Event):
     type: ClassVar[str] = "page_refreshed"
     epoch: int
     failure: Failure | None = None
+
+
+class PageTroubled(Event):
+    """The page showed no content, and `remedy` is what is done about it."""
+
+    type: ClassVar[str] = "page_troubled"
+    epoch: int
+    trouble: Trouble
+    remedy: Remedy
+    message: Sentence
+    wall_time: datetime
+
+
+class CaptureInterrupted(Event):
+    """Capture broke off at `wall_time` and is being set up again, in the same epoch."""
+
+    type: ClassVar[str] = "capture_interrupted"
+    epoch: int
+    cause: Program | Trouble
+    message: Sentence
+    wall_time: datetime
+
+
+class GapRecorded(Event):
+    """Capture goes on: what was shown from `began` until `ended` is lost, and left out of the output."""
+
+    type: ClassVar[str] = "gap_recorded"
+    epoch: int
+    cause: Program | Trouble
+    began: datetime
+    ended: datetime
+
+
+Accident = PageTroubled | CaptureInterrupted | GapRecorded
+
+
+class RecordingMeasured(Event):
+    """How well the epoch was recorded, told at its end."""
+
+    type: ClassVar[str] = "recording_measured"
+    epoch: int
+    quality: Quality
 
 
 class StopRequested(Event):

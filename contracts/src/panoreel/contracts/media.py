@@ -1,7 +1,7 @@
 """The shape of recorded media: what every encoder of a task and whoever joins its segments agree on."""
 
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,9 @@ AUDIO_SAMPLE_RATE: Final = 48_000
 
 AUDIO_FRAME_SAMPLES: Final = 1024
 """Samples in one AAC-LC frame (ISO/IEC 14496-3): the grid on which recordings are cut and joined."""
+
+Tracks = Literal["both", "audio", "video"]
+"""What a recording holds. Without sound its length is still measured in samples."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -34,7 +37,14 @@ class EncoderParameters(Frozen):
     width: int = Field(ge=1, le=2560, description="visible width in pixels; odd widths are padded by one")
     height: int = Field(ge=1, le=2560, description="visible height in pixels; odd heights are padded by one")
     fps: int = Field(default=30, ge=1, le=60, description="highest frame rate; timestamps are variable")
-    crf: int = Field(default=23, ge=0, le=51)
+    crf: int = Field(default=23, ge=1, le=51, description="constant quality, unless there is a bitrate")
+    bitrate: int | None = Field(
+        default=None, ge=50_000, le=50_000_000, description="bits per second, in the mean"
+    )
+    keyframe_interval_s: float = Field(
+        default=2, ge=0.5, le=10, description="a longer one makes longer segments"
+    )
+    tracks: Tracks = "both"
     profile: str = "high"
     reference_frames: int = Field(default=1, ge=1, le=16)
     cabac: bool = True
@@ -58,7 +68,7 @@ class SegmentMedia(Frozen):
     end_pts: int = Field(gt=0)
     first_sample: int = Field(ge=0)
     end_sample: int = Field(ge=0)
-    frames: int = Field(ge=1, description="video frames in this segment")
+    frames: int = Field(ge=0, description="video frames in this segment; none where there is only sound")
     wall_time: datetime = Field(description="when the page showed the segment's first frame, UTC")
 
 

@@ -13,12 +13,14 @@ from panoreel.contracts.events import (
     Gap,
     Output,
     OutputRequest,
+    PagePolicy,
     StopReason,
     StorageType,
     Video,
 )
 from panoreel.contracts.identifiers import Priority, TaskId, public
 from panoreel.contracts.media import EncoderParameters, Frozen
+from panoreel.contracts.quality import Quality
 
 MAX_RETRIES: Final = 20
 """How many recorders a task may lose before it ends."""
@@ -69,6 +71,8 @@ class Task(Frozen):
     storage_type: StorageType
     manual_start: bool = False
     page_title: str | None = None
+    page_policy: PagePolicy = PagePolicy()
+    queue_timeout_s: int | None = None
     output: OutputRequest
 
     epoch: int = 0
@@ -87,6 +91,7 @@ class Task(Frozen):
     outputs: tuple[Output, ...] = ()
     gaps: tuple[Gap, ...] = ()
     videos: tuple[Video, ...] = ()
+    measured: dict[int, Quality] = Field(default_factory=dict, description="epoch → how well it was recorded")
     failure: Failure | None = None
 
     @property
@@ -100,6 +105,11 @@ class Task(Frozen):
         if self.phase < Phase.CANCELED and self.paused:
             return "paused"
         return self.phase.name.lower()
+
+    @property
+    def quality(self) -> Quality | None:
+        """How well it was recorded, as far as that is known."""
+        return Quality.of(self.measured.values())
 
     @property
     def claimable(self) -> bool:
@@ -134,6 +144,8 @@ def _created(task_id: str, event: events.TaskCreated, at: datetime) -> Task:
         storage_type=event.storage_type,
         manual_start=event.manual_start,
         page_title=event.page_title,
+        page_policy=event.page_policy,
+        queue_timeout_s=event.queue_timeout_s,
         output=event.output,
         create_time=at,
     )
@@ -185,6 +197,8 @@ def _changes(task: Task, event: Event, at: datetime) -> dict[str, object]:
                 "retry_num": task.retry_num + 1,
                 "last_index": task.last_index | sealed,
             }
+        case events.RecordingMeasured():
+            return {"measured": task.measured | {event.epoch: event.quality}}
         case events.OutputsPackaged():
             return {"phase": reach(Phase.UPLOAD), "outputs": event.outputs, "gaps": event.gaps}
         case events.OutputsUploaded():

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from panoreel.contracts.browser import BrowserSettings
+from panoreel.contracts.browser import BrowserLook
 from panoreel.recorder.errors import CaptureError, PageCrashed, ProgramFailed, SettingRefused
 from panoreel.recorder.privileges import ProgramUser, environment
 from panoreel.recorder.profile import make_profile
@@ -104,11 +104,11 @@ class Browser:
         display: Display,
         sound: SoundServer,
         size: tuple[int, int],
-        settings: BrowserSettings,
+        look: BrowserLook,
     ) -> Page:
         """Start Chromium with a blank page in a window of `size`, width and height in device pixels.
 
-        Raises `ProgramFailed` when it does not start, `SettingRefused` when it refuses one of `settings`.
+        Raises `ProgramFailed` when it does not start, `SettingRefused` when it refuses something of `look`.
         """
         from playwright.async_api import Error
 
@@ -123,17 +123,17 @@ class Browser:
                 chromium_sandbox=True,
                 no_viewport=True,
                 accept_downloads=False,
-                user_agent=settings.user_agent,
-                locale=settings.locale,
-                timezone_id=settings.timezone,
-                color_scheme=settings.color_scheme,
-                ignore_https_errors=settings.ignore_certificate_errors,
+                user_agent=look.user_agent,
+                locale=look.locale,
+                timezone_id=look.timezone,
+                color_scheme=look.color_scheme,
+                ignore_https_errors=look.ignore_certificate_errors,
                 env={**environment(self._home), **display.env, **sound.env, "PATH": NOWHERE},
                 args=[
                     *OPTIONS,
                     *network_options(self._proxy.port, self._webrtc_udp),
                     f"--window-size={size[0]},{size[1]}",
-                    f"--force-device-scale-factor={settings.device_scale_factor:g}",
+                    f"--force-device-scale-factor={look.device_scale_factor:g}",
                 ],
                 ignore_default_args=_unwanted_options(),
                 handle_sigint=False,

@@ -1,8 +1,9 @@
 """The process that records one page: `python -m panoreel.recorder.child`, started by the recorder service.
 
-It reads a `RecordingOrder` and commands from standard input and writes reports to standard output. It exits
-with 0 when the recording was stopped or reached its limit, with 1 when it failed. It does not outlive the
-service, nor do its own programs outlive it; sealed segments stay in the spool.
+It reads a `StageOrder` from standard input and sets the stage, reads a `RecordingOrder`, which may come much
+later, and commands, and writes reports to standard output. It exits with 0 when the recording was stopped or
+reached its limit, or never ordered, with 1 when it failed. It does not outlive the service, nor do its own
+programs outlive it; sealed segments stay in the spool.
 """
 
 import asyncio
@@ -15,14 +16,16 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from panoreel.recorder.controls import Controls
 from panoreel.recorder.errors import CaptureError
-from panoreel.recorder.protocol import Failed, RecordingOrder, Report, command_adapter
+from panoreel.recorder.protocol import Failed, RecordingOrder, Report, StageOrder, command_adapter
 from panoreel.recorder.recording import Recording
+from panoreel.recorder.stage import Stage
 
 log = logging.getLogger(__name__)
 
@@ -67,13 +70,11 @@ async def _serve(reporter: Reporter) -> int:
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader(limit=LINE_LIMIT)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin.buffer)
-    order = RecordingOrder.model_validate_json(await lines.readline())
-    controls = Controls(order, reporter.tell)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, controls.end)
-    listening = asyncio.create_task(_listen(lines, controls))
+    stage_order = StageOrder.model_validate_json(await lines.readline())
     try:
-        await Recording(order, controls, reporter.tell).run()
+        async with _setting(Stage(stage_order)) as stage:
+            if line := await lines.readline():
+                await _record(stage, RecordingOrder.model_validate_json(line), lines, reporter)
     except CaptureError as error:
         log.info("failed: %s", error)
         reporter.tell(Failed(code=error.code, message=str(error), permanent=error.permanent))
@@ -83,9 +84,34 @@ async def _serve(reporter: Reporter) -> int:
         reporter.tell(Failed(code="InternalErr", message="the recorder failed", permanent=False))
         return 1
     finally:
-        listening.cancel()
-        shutil.rmtree(order.run, ignore_errors=True)
+        shutil.rmtree(stage_order.run, ignore_errors=True)
     return 0
+
+
+@asynccontextmanager
+async def _setting(stage: Stage) -> AsyncIterator[asyncio.Task[Stage]]:
+    """The stage while it is being set and afterwards; taken down at the end, however far that has come."""
+    setting = asyncio.create_task(stage.__aenter__())
+    try:
+        yield setting
+    finally:
+        setting.cancel()
+        await asyncio.wait({setting})
+        if not setting.cancelled() and not setting.exception():
+            await stage.__aexit__(None, None, None)
+
+
+async def _record(
+    stage: asyncio.Task[Stage], order: RecordingOrder, lines: asyncio.StreamReader, reporter: Reporter
+) -> None:
+    controls = Controls(order, reporter.tell)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, controls.end)
+    listening = asyncio.create_task(_listen(lines, controls))
+    try:
+        await Recording(stage, order, controls, reporter.tell).run()
+    finally:
+        listening.cancel()
 
 
 async def _listen(lines: asyncio.StreamReader, controls: Controls) -> None:

@@ -9,7 +9,7 @@ from typing import Final, Self
 import structlog
 from pydantic import ValidationError
 
-from panoreel.recorder.protocol import Command, RecordingOrder, Report, report_adapter
+from panoreel.recorder.protocol import Command, RecordingOrder, Report, StageOrder, report_adapter
 
 _LINE_LIMIT: Final = 1 << 20
 
@@ -17,7 +17,7 @@ _logger = structlog.get_logger()
 
 
 class ChildProcess:
-    """Started with an order; speaks in reports until it ends."""
+    """Sets its stage as it is started, takes one order, and speaks in reports until it ends."""
 
     def __init__(self, process: Process) -> None:
         assert process.stdin
@@ -27,7 +27,7 @@ class ChildProcess:
         self._stdout = process.stdout
 
     @classmethod
-    async def start(cls, order: RecordingOrder) -> Self:
+    async def start(cls, order: StageOrder) -> Self:
         """Run the child in a session of its own: a Ctrl-C on the terminal is not meant for it."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -41,6 +41,15 @@ class ChildProcess:
         child = cls(process)
         child._write(order.model_dump_json())
         return child
+
+    @property
+    def pid(self) -> int:
+        """The process's number, for whoever measures it."""
+        return self._process.pid
+
+    def record(self, order: RecordingOrder) -> None:
+        """Have a page recorded; to be called once."""
+        self._write(order.model_dump_json())
 
     async def reports(self) -> AsyncGenerator[Report]:
         """What the child tells, until it closes its output."""

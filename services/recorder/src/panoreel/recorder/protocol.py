@@ -1,7 +1,8 @@
 """What the recorder service and its child, one process per recording, say to each other.
 
-One JSON object a line: the service writes a `RecordingOrder` and then commands to the child's standard
-input; the child writes reports to its standard output. Standard error is the child's log.
+One JSON object a line: the service writes a `StageOrder`, a `RecordingOrder` at once or much later, and then
+commands to the child's standard input; the child writes reports to its standard output. Standard error is the
+child's log.
 """
 
 from datetime import datetime
@@ -10,17 +11,31 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from panoreel.contracts.browser import BrowserSettings
-from panoreel.contracts.events import Failure
+from panoreel.contracts.browser import BrowserLook, BrowserSettings
+from panoreel.contracts.events import Failure, PagePolicy, Program, Remedy, Trouble
 from panoreel.contracts.media import EncoderParameters, Frozen, SegmentMedia
+from panoreel.contracts.quality import Quality
 from panoreel.reach.addresses import Networks
 
 ServiceAction = Literal["pause", "resume", "refresh", "stop"]
 """What the page may ask of the service."""
 
 
+class StageOrder(Frozen):
+    """What must be known before display, sound server and browser are started, for whatever page."""
+
+    run: Path = Field(description="the directory for sockets, profiles and partial files; removed at the end")
+    user: str | None = Field(default=None, description="who runs browser, display and sound server when root")
+    width: int
+    height: int
+    fps: int
+    look: BrowserLook = BrowserLook()
+    allowed_networks: Networks = Field(default=(), description="may be reached although they are not public")
+    webrtc_udp: bool = Field(default=False, description="whether the browser may send UDP, which is filtered")
+
+
 class RecordingOrder(Frozen):
-    """Everything a child needs in order to record one page once."""
+    """Everything a child needs in order to record one page once, on the stage that it was told of before."""
 
     task_id: str
     epoch: int = Field(ge=1)
@@ -28,8 +43,6 @@ class RecordingOrder(Frozen):
     encoder: EncoderParameters
     remaining_s: float = Field(gt=0, description="seconds from the first frame until the duration limit")
     spool: Path = Field(description="the directory that sealed segments are moved into, for this epoch alone")
-    run: Path = Field(description="the directory for sockets, profiles and partial files; removed at the end")
-    user: str | None = Field(default=None, description="who runs browser, display and sound server when root")
     browser: BrowserSettings = Field(default=BrowserSettings(), repr=False)
     page_title: str | None = None
     manual_start: bool = Field(default=False, description="whether to wait for startRecord")
@@ -37,9 +50,8 @@ class RecordingOrder(Frozen):
         default=None, gt=0, description="how long to wait, also for the end of a pause; None: to the limit"
     )
     paused: bool = Field(default=False, description="whether to wait for `Resume` before the first frame")
+    page_policy: PagePolicy = PagePolicy()
     load_timeout_s: float = 60.0
-    allowed_networks: Networks = Field(default=(), description="may be reached although they are not public")
-    webrtc_udp: bool = Field(default=False, description="whether the browser may send UDP, which is filtered")
 
 
 class Stop(Frozen):
@@ -109,6 +121,41 @@ class Refreshed(Frozen):
     failure: Failure | None = None
 
 
+class Troubled(Frozen):
+    """The page showed no content."""
+
+    report: Literal["troubled"] = "troubled"
+    trouble: Trouble
+    remedy: Remedy
+    message: str
+    wall_time: datetime
+
+
+class Interrupted(Frozen):
+    """Capture broke off and is being set up again."""
+
+    report: Literal["interrupted"] = "interrupted"
+    cause: Program | Trouble
+    message: str
+    wall_time: datetime
+
+
+class Restored(Frozen):
+    """Capture goes on, and what was shown meanwhile is lost."""
+
+    report: Literal["restored"] = "restored"
+    cause: Program | Trouble
+    began: datetime
+    ended: datetime
+
+
+class Measured(Frozen):
+    """How well it goes, from the first frame until now; told again and again, also at the end."""
+
+    report: Literal["measured"] = "measured"
+    quality: Quality
+
+
 class Alive(Frozen):
     """The recording waits, for startRecord or the end of a pause, and so has nothing else to tell."""
 
@@ -152,6 +199,10 @@ Report = Annotated[
     | Paused
     | Resumed
     | Refreshed
+    | Troubled
+    | Interrupted
+    | Restored
+    | Measured
     | Alive
     | PageCalled
     | LimitReached

@@ -1,11 +1,11 @@
-"""The story of one recording: a display and a sound card, a browser on them, a page, and what it shows."""
+"""The story of one recording: a stage is set, a page is shown on it, and what it shows is captured."""
 
 from __future__ import annotations  # what takes long to load is loaded while the programs start
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,10 +14,8 @@ from panoreel.contracts.media import SegmentMedia
 from panoreel.recorder import protocol
 from panoreel.recorder.controls import Controls
 from panoreel.recorder.errors import ManualStartTimeout, PageRefused, PauseTimeout, SettingRefused
-from panoreel.recorder.page_functions import PageFunctions
-from panoreel.recorder.privileges import ProgramUser
 from panoreel.recorder.protocol import LimitReached, RecordingOrder, SegmentSealed, Started, Stopped
-from panoreel.recorder.studio import Studio
+from panoreel.recorder.stage import Stage
 
 if TYPE_CHECKING:
     from panoreel.recorder.capture import Capture
@@ -28,11 +26,16 @@ ALIVE_S: Final = 5.0
 
 
 class Recording:
-    """Records one page. Reports go to `tell`, which is called from several threads."""
+    """Records one page on `stage`. Reports go to `tell`, which is called from several threads."""
 
     def __init__(
-        self, order: RecordingOrder, controls: Controls, tell: Callable[[protocol.Report], None]
+        self,
+        stage: asyncio.Task[Stage],
+        order: RecordingOrder,
+        controls: Controls,
+        tell: Callable[[protocol.Report], None],
     ) -> None:
+        self._stage = stage
         self._order = order
         self._controls = controls
         self._tell = tell
@@ -43,51 +46,31 @@ class Recording:
         Raises `CaptureError` when the recording cannot begin or go on; what was captured is sealed then.
         """
         stop = self._controls.stop
-        async with AsyncExitStack() as stack:
-            opening = asyncio.create_task(self._open(stack))
-            await _first(opening, stop)
-            if not opening.done():
-                opening.cancel()
-                await asyncio.wait({opening})
+        opening = asyncio.create_task(self._open())
+        await _first(opening, stop)
+        if not opening.done():
+            opening.cancel()
+            await asyncio.wait({opening})
+            self._tell(Stopped(frames=0, duration_s=0))
+            return
+        stage, page, capture = opening.result()
+        beside = (stage.ended(), self._refresh(page), self._show_life())
+        async with _beside(*beside) as accidents:
+            if await self._may_begin(accidents):
+                await self._capture(page, capture, accidents)
+            else:
                 self._tell(Stopped(frames=0, duration_s=0))
-                return
-            studio, page, capture = opening.result()
-            beside = (studio.ended(), self._refresh(page), self._show_life())
-            async with _beside(*beside) as accidents:
-                if await self._may_begin(accidents):
-                    await self._capture(page, capture, accidents)
-                else:
-                    self._tell(Stopped(frames=0, duration_s=0))
 
-    async def _open(self, stack: AsyncExitStack) -> tuple[Studio, RecordedPage, Capture]:
-        """Have the page on the screen, ready for its first picture; `stack` undoes what was begun."""
-        order = self._order
-        loading = asyncio.create_task(asyncio.to_thread(_load))
-        user = ProgramUser.choose(order.user)
-        studio = await stack.enter_async_context(Studio(user, order))
-        await loading
+    async def _open(self) -> tuple[Stage, RecordedPage, Capture]:
+        """Have the page on the screen, ready for its first picture."""
+        stage = await self._stage
         from panoreel.recorder.capture import Capture
-        from panoreel.recorder.grabber import Grabber
-        from panoreel.recorder.page import RecordedPage
-        from panoreel.recorder.visitor import Visitor
-
-        picture = order.encoder
-        grabber = stack.enter_context(
-            Grabber(studio.display.env, picture.width, picture.height, picture.fps, user.uid)
-        )
 
         def sealed(path: Path, media: SegmentMedia) -> None:
             self._tell(SegmentSealed(path=path, media=media))
 
-        capture = Capture(order, grabber, studio.sound, sealed)
-        size = (picture.width, picture.height)
-        window = await studio.browser.open_window(studio.display, studio.sound, size, order.browser)
-        await PageFunctions(self._controls).install(window.context)
-        page = RecordedPage(window, Visitor(window, order.browser), order.record_url, studio.proxy)
-        if order.page_title is not None:
-            await page.name(order.page_title)
-        await page.open(order.load_timeout_s)
-        return studio, page, capture
+        capture = Capture(self._order, stage.grabber, stage.sound, sealed)
+        return stage, await stage.show(self._order, self._controls), capture
 
     async def _may_begin(self, accidents: asyncio.Future[Any]) -> bool:
         """Wait until the page has called startRecord, if that is the order, and no pause holds us.
@@ -172,11 +155,3 @@ async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Fut
         for task in tasks:
             task.cancel()
         await asyncio.gather(failed, *tasks, return_exceptions=True)
-
-
-def _load() -> None:
-    """Import what takes long, on a thread, while the programs start."""
-    import panoreel.recorder.capture
-    import panoreel.recorder.page
-    import panoreel.recorder.visitor
-    import panoreel.recorder.window  # noqa: F401

@@ -19,14 +19,15 @@ from panoreel.blobs.errors import StorageMissing
 from panoreel.contracts import commands
 from panoreel.contracts.commands import FailRecording, RecorderReport, Rejected, ReportLost, ReportStopped
 from panoreel.contracts.envelope import StoredEvent
-from panoreel.contracts.events import Failure
+from panoreel.contracts.events import Accident, CaptureInterrupted, Failure, GapRecorded, PageTroubled
+from panoreel.contracts.quality import Quality
 from panoreel.contracts.task import Task
 from panoreel.eventlog.errors import SecretsUnavailable
 from panoreel.eventlog.leases import Lease
 from panoreel.recorder import protocol
 from panoreel.recorder.child_process import ChildProcess
 from panoreel.recorder.leftovers import sweep
-from panoreel.recorder.protocol import Failed, RecordingOrder, Stopped
+from panoreel.recorder.protocol import Failed, RecordingOrder, StageOrder, Stopped
 from panoreel.recorder.recorder import Recorder
 from panoreel.recorder.recovery import give_back
 from panoreel.recorder.segments import make_spool, sealed
@@ -41,6 +42,12 @@ it hangs."""
 
 TIDY_UP_S: Final = 5.0
 """How long a child may take to end what it started, after its last report."""
+
+_ACCIDENTS: Final[dict[type[protocol.Report], type[Accident]]] = {
+    protocol.Troubled: PageTroubled,
+    protocol.Interrupted: CaptureInterrupted,
+    protocol.Restored: GapRecorded,
+}
 
 RETRY_PAUSE_S: Final = 0.5
 MAX_RETRY_PAUSE_S: Final = 5.0
@@ -59,6 +66,7 @@ class Session:
         self._outbox: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._last_index: int | None = None
         self._end: Stopped | Failed | None = None
+        self._quality: Quality | None = None
         self._owner = True
         self._stopping = False
         self._shut_down = False
@@ -112,11 +120,12 @@ class Session:
     @asynccontextmanager
     async def _child(self, run: Path) -> AsyncIterator[ChildProcess | None]:
         """The process that records, given time to tidy up at the end; None if there is nothing to record."""
-        order = await self._order(run)
+        order = await self._order()
         if order is None:
             yield None
             return
-        child = await ChildProcess.start(order)
+        child = await ChildProcess.start(self._stage_order(run, order))
+        child.record(order)
         try:
             yield child
         except BaseException:
@@ -148,7 +157,20 @@ class Session:
                 child.kill()
                 await child.exited()
 
-    async def _order(self, run: Path) -> RecordingOrder | None:
+    def _stage_order(self, run: Path, order: RecordingOrder) -> StageOrder:
+        picture, recorder = order.encoder, self._recorder
+        return StageOrder(
+            run=run,
+            user=recorder.settings.user,
+            width=picture.width,
+            height=picture.height,
+            fps=picture.fps,
+            look=order.browser.look,
+            allowed_networks=recorder.settings.allowed_networks,
+            webrtc_udp=recorder.webrtc_udp,
+        )
+
+    async def _order(self) -> RecordingOrder | None:
         """What the child is to do; None when there is nothing to do, and then `_end` says why."""
         task = self._task
         started = task.start_time or datetime.now(UTC)
@@ -172,15 +194,12 @@ class Session:
             encoder=task.encoder,
             remaining_s=remaining_s,
             spool=self.spool,
-            run=run,
-            user=self._recorder.settings.user,
-            allowed_networks=self._recorder.settings.allowed_networks,
-            webrtc_udp=self._recorder.webrtc_udp,
             browser=secrets.browser,
             page_title=task.page_title,
             manual_start=task.manual_start and not task.start_time,
             start_timeout_s=self._start_timeout_s(),
             paused=task.paused,
+            page_policy=task.page_policy,
         )
 
     def _start_timeout_s(self) -> float | None:
@@ -207,6 +226,12 @@ class Session:
                         self._queue(commands.ReportResumed(epoch))
                     case protocol.Refreshed(failure=failure):
                         self._queue(commands.ReportRefreshed(epoch, failure))
+                    case protocol.Troubled() | protocol.Interrupted() | protocol.Restored():
+                        fact = report.model_dump(exclude={"report"}) | {"epoch": epoch}
+                        event = _ACCIDENTS[type(report)].model_validate(fact)
+                        self._queue(commands.ReportAccident(event))
+                    case protocol.Measured(quality=quality):
+                        self._quality = quality
                     case protocol.PageCalled() as called:
                         steering.call(called)
                     case protocol.LimitReached():
@@ -251,6 +276,8 @@ class Session:
         outcome = self._outcome()
         if isinstance(outcome, ReportLost):
             await asyncio.sleep(min(self._task.retry_num * RETRY_PAUSE_S, MAX_RETRY_PAUSE_S))
+        if self._quality:
+            await self._report(commands.ReportMeasured(self._task.epoch, self._quality))
         await self._report(outcome)
         await asyncio.to_thread(shutil.rmtree, self.spool)
 

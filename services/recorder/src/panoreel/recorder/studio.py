@@ -8,7 +8,7 @@ from typing import Self
 from panoreel.recorder.browser import Browser
 from panoreel.recorder.display import Display, Geometry
 from panoreel.recorder.privileges import ProgramUser
-from panoreel.recorder.protocol import RecordingOrder
+from panoreel.recorder.protocol import StageOrder
 from panoreel.recorder.proxy import Proxy
 from panoreel.recorder.sound import SoundServer
 
@@ -19,12 +19,12 @@ class Studio:
     Raises `CaptureError` on entry when one of them does not start.
     """
 
-    def __init__(self, user: ProgramUser, order: RecordingOrder) -> None:
-        run, picture = order.run.resolve(), order.encoder
+    def __init__(self, user: ProgramUser, order: StageOrder) -> None:
+        run = order.run.resolve()
         run.chmod(0o711)  # the service user passes through to its home
         home = user.make_directory(run / "home")
         self.user = user
-        self.display = Display(Geometry.holding(picture.width, picture.height, picture.fps), user, home)
+        self.display = Display(Geometry.holding(order.width, order.height, order.fps), user, home)
         self.sound = SoundServer(user, home)
         self.proxy = Proxy(order.allowed_networks)
         self.browser = Browser(user, run, home, self.proxy, order.webrtc_udp)

@@ -1,0 +1,86 @@
+"""Where a page is shown to be recorded: a studio whose browser has a window, ready for whatever page."""
+
+from __future__ import annotations  # what takes long to load is loaded while the programs start
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Self
+
+from panoreel.recorder.controls import Controls
+from panoreel.recorder.page_functions import PageFunctions
+from panoreel.recorder.privileges import ProgramUser
+from panoreel.recorder.protocol import RecordingOrder, StageOrder
+from panoreel.recorder.studio import Studio
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+    from panoreel.recorder.grabber import Grabber
+    from panoreel.recorder.page import RecordedPage
+    from panoreel.recorder.sound import SoundServer
+
+
+class Stage:
+    """An async context manager: display, sound and a browser with an empty window, set up and taken down.
+
+    Raises `CaptureError` on entry when something of it does not start.
+    """
+
+    def __init__(self, order: StageOrder) -> None:
+        self._order = order
+        self._window: Page | None = None
+
+    async def __aenter__(self) -> Self:
+        order = self._order
+        async with AsyncExitStack() as stack:
+            loading = asyncio.create_task(asyncio.to_thread(_load))
+            user = ProgramUser.choose(order.user)
+            self._studio = await stack.enter_async_context(Studio(user, order))
+            await loading
+            from panoreel.recorder.grabber import Grabber
+
+            size = (order.width, order.height)
+            display = self._studio.display
+            self.grabber: Grabber = stack.enter_context(Grabber(display.env, *size, order.fps, user.uid))
+            self._window = await self._studio.browser.open_window(
+                display, self._studio.sound, size, order.look
+            )
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def sound(self) -> SoundServer:
+        """What is heard here."""
+        return self._studio.sound
+
+    async def show(self, order: RecordingOrder, controls: Controls) -> RecordedPage:
+        """Have the page on the screen, ready for its first picture.
+
+        Raises `PageRefused`, `SettingRefused`, `PageCrashed`.
+        """
+        from panoreel.recorder.page import RecordedPage
+        from panoreel.recorder.visitor import Visitor
+
+        assert self._window is not None
+        await PageFunctions(controls).install(self._window.context)
+        visitor = Visitor(self._window, order.browser)
+        page = RecordedPage(self._window, visitor, order.record_url, self._studio.proxy)
+        if order.page_title is not None:
+            await page.name(order.page_title)
+        await page.open(order.load_timeout_s)
+        return page
+
+    async def ended(self) -> None:
+        """Wait for any of the programs to end by itself, or the page to crash; raises `CaptureError` then."""
+        await self._studio.ended()
+
+
+def _load() -> None:
+    """Import what takes long, on a thread, while the programs start."""
+    import panoreel.recorder.capture
+    import panoreel.recorder.page
+    import panoreel.recorder.visitor
+    import panoreel.recorder.window  # noqa: F401
