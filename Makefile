@@ -3,7 +3,9 @@
 UV := $(shell command -v uv || echo .tools/bin/uv)
 BIN := .venv/bin
 # Import packages and distributions, by the layout: <member>/src/panoreel/<package>, <member>/pyproject.toml.
-IMPORTS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard contracts/src/panoreel/*/py.typed client/src/panoreel/*/py.typed services/*/src/panoreel/*/py.typed deploy/local/src/panoreel/*/py.typed)))))
+IMPORTS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard contracts/src/panoreel/*/py.typed client/src/panoreel/*/py.typed services/*/src/panoreel/*/py.typed deploy/local/src/panoreel/*/py.typed tests/bench/src/panoreel/*/py.typed)))))
+# What the recorder is compared with.
+PEERS := xvfb ffmpeg $(addprefix gstreamer1.0-,tools plugins-base plugins-good plugins-ugly libav pulseaudio)
 SERVICES := $(notdir $(patsubst %/,%,$(dir $(wildcard services/*/pyproject.toml))))
 
 export URL OUT
@@ -26,13 +28,16 @@ up: setup ## run the whole stack until Ctrl-C
 
 test: setup
 	@command -v node >/dev/null || deploy/local/setup.sh nodejs
+	@deploy/local/setup.sh $(PEERS)
 	$(BIN)/pytest -m "not soak"
 
-bench: setup ## Describe beside a bare SELECT (at least 0.8 times as often), Start (half within 30 ms): JSON; 1 if missed
+bench: setup ## the API's figures in JSON, 1 if a target is missed; the recorder's into docs/benchmarks.md, half an hour
 	@echo "Describe, 8 clients, of dispatch without and with a key file, and of a bare SELECT: requests a second, ms" >&2
 	@$(BIN)/python -m tests.bench.bench_describe
 	@echo "Start, 1 and 8 clients, of dispatch without and with a key file: requests a second, ms" >&2
 	@$(BIN)/python -m tests.bench.bench_start
+	@deploy/local/setup.sh $(PEERS)
+	$(BIN)/panoreel bench all
 
 soak: setup ## the long rows of the tests, in full
 	$(BIN)/pytest -m soak
@@ -48,8 +53,8 @@ check: setup
 
 check-alone: ## install each distribution alone and import it
 	@set -e; env=$$(mktemp -d); trap 'rm -rf "$$env"' EXIT; \
-	for name in contracts client $(SERVICES) local; do \
-		case $$name in contracts) module=contracts.events;; client) module=client;; *) module=$$name.main;; esac; \
+	for name in contracts client $(SERVICES) local bench; do \
+		case $$name in contracts) module=contracts.events;; client) module=client;; bench) module=bench.commands;; *) module=$$name.main;; esac; \
 		echo "panoreel-$$name alone: import panoreel.$$module"; \
 		UV_PROJECT_ENVIRONMENT=$$env $(UV) sync --quiet --frozen --no-dev --no-editable \
 			--python "$(CURDIR)/$(BIN)/python" --package panoreel-$$name; \

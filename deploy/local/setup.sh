@@ -104,7 +104,7 @@ is_set_up() {
 }
 
 fingerprint=$(cat uv.lock pyproject.toml contracts/pyproject.toml client/pyproject.toml services/*/pyproject.toml \
-    deploy/local/pyproject.toml "$0" | sha256sum)
+    deploy/local/pyproject.toml tests/bench/pyproject.toml "$0" | sha256sum)
 
 # All at once, so that whoever may not install them is told of all at once.
 is_set_up || PACKAGES="$PACKAGES $(python_packages)"

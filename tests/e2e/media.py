@@ -10,10 +10,12 @@ import av.logging
 import numpy as np
 from numpy.typing import NDArray
 
-CELL = 16
-BITS = 24
-
-Picture = NDArray[np.uint8]
+from panoreel.bench import media
+from panoreel.bench.media import BITS as BITS
+from panoreel.bench.media import CELL as CELL
+from panoreel.bench.media import Picture as Picture
+from panoreel.bench.media import number as number
+from panoreel.bench.media import onsets as onsets
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,7 @@ def frames(path: Path) -> Iterator[Frame]:
 
 def sound(path: Path) -> NDArray[np.float32]:
     """All samples, shape (n, 2), 48 kHz."""
-    with av.open(str(path)) as container:
-        assert container.streams.audio[0].rate == 48_000
-        blocks = [frame.to_ndarray().T for frame in container.decode(audio=0)]
-    return np.concatenate(blocks)
+    return media.sound([path]).samples
 
 
 def decode_errors(path: Path) -> list[str]:
@@ -53,15 +52,6 @@ def decode_errors(path: Path) -> list[str]:
     finally:
         av.logging.set_level(None)
     return [text.strip() for _, _, text in messages]
-
-
-def number(picture: Picture) -> int | None:
-    """The number that the page drew (see `pages/counter.js`); None when there is none to be read."""
-    row = picture[-CELL:, : CELL * BITS].mean(axis=2)
-    cells = row.reshape(CELL, BITS, CELL)[4:-4, :, 4:-4].mean(axis=(0, 2))
-    if ((cells > 60) & (cells < 195)).any():
-        return None
-    return int("".join("1" if cell > 128 else "0" for cell in cells), 2)
 
 
 def boxes(path: Path) -> list[str]:
@@ -83,23 +73,6 @@ def tone_level(samples: NDArray[np.float32], frequency_hz: float) -> float:
     return float(2 * abs(np.dot(mono, wave)) / len(mono))
 
 
-def onsets(samples: NDArray[np.float32], *, threshold: float = 0.05) -> list[float]:
-    """Times in seconds at which sound begins after at least 0.1 s of silence."""
-    loud = np.flatnonzero(np.abs(samples).max(axis=1) > threshold)
-    if not len(loud):
-        return []
-    first = np.concatenate(([0], np.flatnonzero(np.diff(loud) > 4_800) + 1))
-    return [float(loud[index]) / 48_000 for index in first]
-
-
 def flashes(path: Path) -> list[float]:
     """Times in seconds at which the middle of the picture turns from dark to light."""
-    times, was_light = [], True
-    for frame in frames(path):
-        height, width, _ = frame.picture.shape
-        middle = frame.picture[height // 3 : height // 2, width // 3 : width // 2]
-        light = bool(middle.mean() > 128)
-        if light and not was_light:
-            times.append(frame.time_s)
-        was_light = light
-    return times
+    return media.flashes([path])

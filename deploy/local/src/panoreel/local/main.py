@@ -1,6 +1,7 @@
 """The `panoreel` command. What a subcommand needs is imported when it runs, so that help comes at once."""
 
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
@@ -8,6 +9,7 @@ import typer
 
 from . import commands
 from .connection import AppKey, AppSecret, AsJson, DataDir, Server, stack_command
+from .encoding import AudioBitrate, AudioOnly, Bitrate, Crf, Fps, KeyframeInterval, VideoOnly
 from .errors import LocalError
 from .starting import start
 
@@ -62,6 +64,13 @@ def record(
     ] = 10,
     width: Annotated[int, typer.Option(min=1, max=2560, help="Pixels.")] = 1280,
     height: Annotated[int, typer.Option(min=1, max=2560, help="Pixels.")] = 720,
+    fps: Fps = None,
+    bitrate: Bitrate = None,
+    crf: Crf = None,
+    keyframe_interval: KeyframeInterval = None,
+    audio_bitrate: AudioBitrate = None,
+    audio_only: AudioOnly = False,
+    video_only: VideoOnly = False,
     out: Annotated[
         Path, typer.Option(help="The file to write; an older one is replaced.", dir_okay=False)
     ] = Path("recording.mp4"),
@@ -72,6 +81,7 @@ def record(
     json: AsJson = False,
 ) -> None:
     """Record a page into a video file. Ctrl-C ends the recording and keeps it; a second one gives it up."""
+    from panoreel.client import VideoOutput
     from panoreel.client.downloads import check_target
     from panoreel.contracts.urls import check_http_url
 
@@ -83,7 +93,16 @@ def record(
     if server is not None:
         _check("--server", check_http_url, server)
     _check("--out", check_target, out)
-    recording = Recording(url or "", seconds, width, height, out)
+    video = VideoOutput(
+        fps=fps,
+        bitrate=bitrate,
+        crf=crf,
+        keyframe_interval_s=keyframe_interval,
+        audio_bitrate=audio_bitrate,
+        audio_only=audio_only or None,
+        video_only=video_only or None,
+    )
+    recording = Recording(url or "", seconds, width, height, out, video)
     raise typer.Exit(run(recording, Stack(server, data_dir, app_key, app_secret), as_json=json))
 
 
@@ -100,6 +119,9 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
 }
 for name, command in COMMANDS.items():
     app.command(name)(stack_command(command))
+# Groups of commands that other distributions bring along, where they are installed.
+for group in entry_points(group="panoreel.commands"):
+    app.add_typer(group.load(), name=group.name)
 
 
 def _check(option: str, check: Callable[[Value], object], value: Value) -> None:

@@ -1,0 +1,64 @@
+"""Whether all that a page draws is in the recording, once, in order, and when it drew it."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from panoreel.bench import media, recorder
+from panoreel.bench.errors import RecordingFailed
+from panoreel.bench.figures import percentiles
+from panoreel.bench.recorder import Recording
+from panoreel.bench.site import Site
+
+STILL_S: Final = 0.5
+"""Who shows nothing new for so long is given the same picture again, on purpose."""
+
+Shown = Sequence[tuple[float, int | None]]
+
+
+async def measure(site: Site, page: str, seconds: float) -> dict[str, Any]:
+    """`{"present", "expected", "interval_ms"}` of one recording of the page, and when what was drawn."""
+    site.forget()
+
+    def read(recording: Recording) -> dict[str, Any]:
+        assert recording.started is not None
+        shown = [(frame.time_s, media.number(frame.luma)) for frame in media.frames(recording.files)]
+        return smoothness(shown, site.drawn, recording.started.timestamp())
+
+    found: dict[str, Any] = await recorder.record(site.url(page), seconds, read)
+    return found
+
+
+def smoothness(shown: Shown, drawn: Mapping[int, float], started_s: float) -> dict[str, Any]:
+    """Of times in seconds with the numbers that were read there, and of what the page drew when, in Unix ms.
+
+    `started_s` is the Unix time of the recording's time 0. `stamp_error_ms` tells by how much time stamps
+    are off the page's own clock: `offset` is the constant part, p50 and p95 the rest, absolute. Without a
+    list of what was drawn, nothing but the intervals is known.
+    """
+    if len(shown) < 3:
+        raise RecordingFailed("there are fewer than three pictures")
+    times = np.array([time for time, _ in shown])
+    found: dict[str, Any] = {
+        "present": None,
+        "expected": None,
+        "interval_ms": percentiles(np.diff(times) * 1000, 50, 99),
+        "frames": len(shown),
+    }
+    seen = [(time, number) for time, number in shown if number in drawn]
+    if len(seen) < 2:
+        return found
+    numbers = [number for _, number in seen if number is not None]
+    pairs = list(itertools.pairwise(seen))
+    first = {number: time for time, number in reversed(seen) if number is not None}
+    errors = np.array([1000 * (started_s + time) - drawn[number] for number, time in first.items()])
+    offset = float(np.median(errors))
+    return found | {
+        "present": len(set(numbers)),
+        "expected": sum(min(numbers) <= number <= max(numbers) for number in drawn),
+        "repeated": sum(a[1] == b[1] and b[0] - a[0] < STILL_S for a, b in pairs),
+        "disordered": sum(b < a for a, b in itertools.pairwise(numbers)),
+        "stamp_error_ms": {"offset": round(offset, 2)} | percentiles(np.abs(errors - offset), 50, 95),
+    }
