@@ -33,6 +33,7 @@ from panoreel.client import (
     UnexpectedAnswer,
     Unreachable,
     Video,
+    VideoOutput,
     VodOutput,
 )
 from panoreel.client.downloads import check_target
@@ -330,24 +331,32 @@ def test_a_request_is_strict_and_keeps_its_secrets() -> None:
     request = StartRequest(
         record_url="https://example.com/?token=hunter2",
         max_duration_s=5,
+        queue_timeout_s=60,
+        blank_timeout_s=0.5,
         browser=Browser(
             cookies=[Cookie(name="id", value="hunter2", domain="example.com", http_only=True)],
             headers={"X-Key": "hunter2"},
             storage_state={"origins": ["hunter2"]},
         ),
         output=Output(
-            vod=VodOutput(media_info=MediaInfo(expire_time=datetime(2026, 1, 1, tzinfo=UTC)), sub_app_id=1)
+            vod=VodOutput(media_info=MediaInfo(expire_time=datetime(2026, 1, 1, tzinfo=UTC)), sub_app_id=1),
+            video=VideoOutput(keyframe_interval_s=4, video_only=True),
         ),
     )
     assert request.data() == {
         "RecordURL": "https://example.com/?token=hunter2",
         "MaxDurationLimit": 5,
+        "QueueTimeout": 60,
+        "BlankTimeout": 0.5,
         "Browser": {
             "Cookies": [{"Name": "id", "Value": "hunter2", "Domain": "example.com", "HttpOnly": True}],
             "Headers": {"X-Key": "hunter2"},
             "StorageState": {"origins": ["hunter2"]},
         },
-        "Output": {"Vod": {"MediaInfo": {"ExpireTime": "2026-01-01T00:00:00Z"}, "SubAppId": 1}},
+        "Output": {
+            "Vod": {"MediaInfo": {"ExpireTime": "2026-01-01T00:00:00Z"}, "SubAppId": 1},
+            "Video": {"KeyframeInterval": 4, "VideoOnly": True},
+        },
     }
     assert "hunter2" not in repr(request)
     for wrong in (

@@ -78,6 +78,11 @@ ACCEPTED: list[dict[str, Any]] = [
     with_cos(Bucket="another-1250000000", Region="ap-shanghai"),
     with_cos(Domain="https://cdn.example.com"),
     with_cos(TargetDir="a/b/", TargetName="课.mp4"),
+    with_video(Fps=60, Crf=30, KeyframeInterval=4, AudioBitrate=64_000),
+    with_video(Bitrate=2_000_000, VideoOnly=True) | {"Width": 2560, "Height": 2560},
+    with_video(AudioOnly=True, AudioBitrate=0),
+    {"Priority": "high", "QueueTimeout": 3600},
+    {"OnError": "continue", "OnBlank": "fail", "BlankTimeout": 0.5, "Browser": {"MediaDevices": "fake"}},
 ]
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -110,6 +115,19 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"Output": {"S3": {}}}, "Output.S3"),
     (with_video(Muxer="webm"), "Output.Video.Muxer"),
     (with_video(Muxer=""), "Output.Video.Muxer"),
+    (with_video(Fps=61), "Output.Video.Fps must be"),
+    (with_video(Bitrate=2_000_000, Crf=30), "Output.Video.Crf must not be set with Bitrate"),
+    (with_video(KeyframeInterval=0.1), "Output.Video.KeyframeInterval must be"),
+    (with_video(AudioBitrate=1), "Output.Video.AudioBitrate must be"),
+    (with_video(AudioOnly=True, VideoOnly=True), "Output.Video.VideoOnly must not be set with AudioOnly"),
+    (with_video(AudioOnly=True, Fps=30), "Output.Video.Fps is of pictures"),
+    (with_video(VideoOnly=True, AudioBitrate=64_000), "Output.Video.AudioBitrate is of sound"),
+    ({"Priority": "highest"}, "Priority must be"),
+    ({"QueueTimeout": 86_401}, "QueueTimeout must be"),
+    ({"OnError": "ignore"}, "OnError must be"),
+    ({"OnBlank": ""}, "OnBlank must be"),
+    ({"BlankTimeout": "30"}, "BlankTimeout must be"),
+    ({"Browser": {"MediaDevices": "real"}}, "Browser.MediaDevices must be"),
     # What the next versions bring is checked in full already, and refused for what it is.
     (with_video(Muxer="hls"), "Output.Video.Muxer hls is not available"),
     ({"Output": {"Video": HLS_SAMPLE}}, "Output.Video.Muxer hls is not available"),

@@ -1,12 +1,14 @@
 """One stack for all end-to-end tests, and a site to record. A failing test keeps its logs and its video."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -32,10 +34,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def panoreel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panoreel]:
-    """A running stack. When it stops, nothing of it may be left."""
+    """The stack that most tests share."""
+    with running_stack(tmp_path_factory.mktemp("stack") / "data") as panoreel:
+        yield panoreel
+
+
+@contextmanager
+def running_stack(data: Path, **settings: str) -> Iterator[Panoreel]:
+    """A stack that runs for as long as the context lasts. When it stops, nothing of it may be left.
+
+    Its recorder takes a task however loaded the machine is: who runs tests is not to wait for others.
+    """
     before = leftovers()
-    data = tmp_path_factory.mktemp("stack") / "data"
-    process = subprocess.Popen([PANOREEL, "up", "--data-dir", data, "--port", "0"], stdout=subprocess.DEVNULL)
+    env = os.environ | {"PANOREEL_MAX_LOAD": "100"} | settings
+    command = [str(PANOREEL), "up", "--data-dir", str(data), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=env)
     endpoints = data / "endpoints.json"
     deadline = time.monotonic() + START_TIMEOUT_S
     while not endpoints.exists():

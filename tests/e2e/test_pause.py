@@ -91,6 +91,7 @@ def test_a_pause_of_a_running_clock(panoreel: Panoreel, site: str, tmp_path: Pat
     frames = [(time_s, number) for time_s, number in numbered if number is not None]
     assert len(frames) >= 0.98 * len(numbered)
     events = panoreel.events(task_id)
+    assert panoreel.act("DescribeDetail", TaskID=task_id)["Gaps"] == [], "a pause is no loss"
     paused_s = happened_at(events, "recording_resumed") - happened_at(events, "recording_paused")
     whole_s = happened_at(events, "stop_requested") - happened_at(events, "recording_started")
     check_sound(media.sound(file), check_pictures(frames, paused_s))

@@ -98,23 +98,14 @@ def test_a_still_page(panoreel: Panoreel, site: str, tmp_path: Path) -> None:
     assert np.abs(media.sound(recorded.file)).max() < 0.001
 
 
-@pytest.mark.parametrize(
-    ("page", "earliest_ms", "latest_ms"),
-    [
-        # What Chromium plays in sync: sound at most 40 ms before and 60 ms after the picture (EBU R 37).
-        ("media/flashing.mp4", -60, 40),
-        # What a script draws reaches the screen two frames after it has asked what is heard.
-        # Acceptable are 90 ms of sound before and 185 ms after the picture (ITU-R BT.1359).
-        ("sync.html", -185, 90),
-    ],
-)
-def test_picture_and_sound_are_together(
-    panoreel: Panoreel, site: str, tmp_path: Path, page: str, earliest_ms: float, latest_ms: float
-) -> None:
+@pytest.mark.parametrize("page", ["media/flashing.mp4", "beep.html"])
+def test_picture_and_sound_are_together(panoreel: Panoreel, site: str, tmp_path: Path, page: str) -> None:
     recorded = panoreel.record(f"{site}/{page}", tmp_path / "sync.mp4", "--seconds", "8")
     check_file(recorded, 8)
     beeps = media.onsets(media.sound(recorded.file))
     flashes = media.flashes(recorded.file)
     skews_ms = [1000 * (flash - min(beeps, key=lambda beep: abs(beep - flash))) for flash in flashes]
     assert len(skews_ms) >= 6
-    assert earliest_ms <= float(np.median(skews_ms)) <= latest_ms, skews_ms
+    # The first one may come while the page is still being opened.
+    assert np.median(np.abs(skews_ms[1:])) <= 20, skews_ms
+    assert np.percentile(np.abs(skews_ms[1:]), 80) <= 40, skews_ms

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from panoreel.dispatch.database import connect
 from panoreel.eventlog.log import open_log
 from tests.e2e import media
 from tests.e2e.panoreel import Panoreel
+from tests.servers.leftovers import still_alive
 
 COMMANDS = {
     "dispatch": ("-m", "panoreel.dispatch"),
@@ -27,8 +29,9 @@ COMMANDS = {
     "nats": ("nats-server",),
     "postgres": ("postgres",),
     "weed": ("weed",),
+    "chromium": ("chromium",),
 }
-BYSTANDERS = sorted(COMMANDS.keys() - {"recorder", "child"})
+BYSTANDERS = sorted(COMMANDS.keys() - {"recorder", "child", "chromium"})
 
 
 def find_process(panoreel: Panoreel, name: str) -> psutil.Process:
@@ -82,14 +85,46 @@ def test_a_killed_recorder_loses_at_most_the_open_segment(
     panoreel: Panoreel, site: str, tmp_path: Path, name: str
 ) -> None:
     task_id = start(panoreel, f"{site}/sync.html", segments=2)
-    find_process(panoreel, name).kill()
+    victim = find_process(panoreel, name)
+    programs = victim.children(recursive=True)
+    victim.kill()
     await_segments(panoreel, task_id, epoch=2, count=1)
+    assert still_alive(programs) == [], "neither what was recorded nor a browser that waited is left"
     task, numbers = finish(panoreel, task_id, tmp_path / "killed.mp4")
     assert task["RetryNum"] == 1
     assert restarts(numbers) == 1, "the page was opened twice, and both epochs are in the file"
     packaged = next(event for event in panoreel.events(task_id) if event["Type"] == "outputs_packaged")
     [gap] = packaged["Data"]["gaps"]
     assert 0 < gap["lost_s"] < 15
+
+
+def test_a_killed_browser_is_a_gap_in_the_same_recording(
+    panoreel: Panoreel, site: str, tmp_path: Path
+) -> None:
+    task_id = start(panoreel, f"{site}/sync.html", segments=1)
+    find_process(panoreel, "chromium").kill()
+    await_event(panoreel, task_id, "gap_recorded")
+    assert panoreel.act("Describe", TaskID=task_id)["Status"] == "recording"
+    time.sleep(3)
+    task, numbers = finish(panoreel, task_id, tmp_path / "gap.mp4")
+    assert "RetryNum" not in task
+    assert restarts(numbers) == 1
+    events = {event["Type"]: event["Data"] for event in panoreel.events(task_id)}
+    told = [kind for kind in events if kind in ("recording_started", "capture_interrupted", "gap_recorded")]
+    assert told == ["recording_started", "capture_interrupted", "gap_recorded"]
+    gap = events["gap_recorded"]
+    assert gap["cause"] == events["capture_interrupted"]["cause"] == "browser"
+    lost = datetime.fromisoformat(gap["ended"]) - datetime.fromisoformat(gap["began"])
+    [packaged] = events["outputs_packaged"]["gaps"]
+    assert packaged["lost_s"] == pytest.approx(lost.total_seconds(), abs=0.2)
+
+
+def await_event(panoreel: Panoreel, task_id: str, kind: str) -> None:
+    """Wait until this has happened to the task."""
+    deadline = time.monotonic() + 30
+    while not any(event["Type"] == kind for event in panoreel.events(task_id)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_a_recording_does_not_notice_who_else_dies(panoreel: Panoreel, site: str, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from mimetypes import guess_type
 from threading import Event, Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -25,13 +26,17 @@ class Request:
 
 @dataclass
 class Site:
-    """`pages` maps paths to documents. A page that fetches `/say?name=value` is heard by `said`.
+    """`pages` maps paths to documents, `files` to what their names say they are.
 
+    `errors` are the statuses of a path's next answers, before it is well. A page that fetches
+    `/say?name=value` is heard by `said`.
     `/to?url` redirects there, `/status/404` answers that, `/hang` never answers, `/private` wants a password.
     """
 
     address: str
     pages: dict[str, str] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    errors: dict[str, list[int]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     closed: Event = field(default_factory=Event)
     _said: defaultdict[str, "queue.Queue[str]"] = field(default_factory=lambda: defaultdict(queue.Queue))
@@ -75,8 +80,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(307, b"", Location=query)
         elif path == "/private" and "Authorization" not in self.headers:
             self._answer(401, b"private", **{"WWW-Authenticate": 'Basic realm="private"'})
+        elif errors := self.site.errors.get(path):
+            self._answer(errors.pop(0), b"no")
         elif path.startswith("/status/"):
             self._answer(int(path.removeprefix("/status/")), b"no")
+        elif path in self.site.files:
+            kind, _ = guess_type(path)
+            self._answer(200, self.site.files[path], **{"Content-Type": kind or "application/octet-stream"})
         else:
             page = self.site.pages.get(path, "")
             self._answer(200, b"<!doctype html><meta charset=utf-8>" + page.encode())
@@ -87,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, content: bytes, **headers: str) -> None:
         self.send_response(status)
         allowed = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*"}
-        for name, value in (allowed | headers | {"Content-Type": "text/html"}).items():
+        for name, value in (allowed | {"Content-Type": "text/html"} | headers).items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -98,10 +108,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve_pages(host: str = "127.0.0.1") -> Iterator[Site]:
-    """A site on a free port of `host`."""
+def serve_pages(host: str = "127.0.0.1", port: int = 0) -> Iterator[Site]:
+    """A site on `port` of `host`, any free one if that is 0."""
     handler: type[Any] = type("Handler", (_Handler,), {})
-    with ThreadingHTTPServer((host, 0), handler) as server:
+    with ThreadingHTTPServer((host, port), handler) as server:
         server.daemon_threads = True
         site = handler.site = Site(f"http://{host}:{server.server_address[1]}")
         thread = Thread(target=server.serve_forever)

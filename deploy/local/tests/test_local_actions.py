@@ -110,11 +110,23 @@ def test_a_recording_with_options_and_files(terminal: Terminal, tmp_path: Path) 
 
 def test_raw_data_goes_below_the_options(terminal: Terminal) -> None:
     data = {"RecordURL": PAGE, "Width": 100, "Output": {"Cos": {"TargetDir": "kept", "TargetName": "lost"}}}
-    command = ("start", "--data", "-", "--target-name", "won", "--height", "300")
+    command = (
+        "start",
+        "--data",
+        "-",
+        "--target-name",
+        "won",
+        "--height",
+        "300",
+        "--fps",
+        "10",
+        "--video-only",
+    )
     task_id = terminal.json(*command, stdin=json.dumps(data))["TaskID"]
     param = terminal.json("describe", task_id, "--detail")["Param"]
     assert (param["Width"], param["Height"]) == (100, 300)
     assert (param["Output"]["Cos"]["TargetDir"], param["Output"]["Cos"]["TargetName"]) == ("kept", "won")
+    assert (param["Output"]["Video"]["Fps"], param["Output"]["Video"]["VideoOnly"]) == (10, True)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +137,7 @@ def test_raw_data_goes_below_the_options(terminal: Terminal) -> None:
         (("start", PAGE, "--data", "-"), '{"Widht": 5}', "Widht: Extra inputs"),
         (("start", PAGE, "--header", "none"), "", "NAME:VALUE"),
         (("start", PAGE, "--cookies", __file__), "", "neither a cookies.txt nor JSON"),
+        (("start", PAGE, "--fps", "61"), "", "--fps"),
         (("list", "--limit", "501"), "", "--limit"),
     ],
 )

@@ -1,22 +1,25 @@
-"""The duration limit holds when nobody is left who counts: recorder, dispatch and broker may all be gone."""
+"""Limits of time hold when nobody is left who counts: recorder, dispatch and broker may all be gone."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography.fernet import Fernet
 
 from panoreel.contracts import commands
 from panoreel.contracts.envelope import Cause
-from panoreel.contracts.events import StopRequested
+from panoreel.contracts.events import Event, RecordingFailed, StopRequested
 from panoreel.dispatch.limits import GRACE_S
 from panoreel.eventlog.log import EventLog, open_log
-from panoreel.eventlog.topology import DURATION_LIMIT, TIMERS
+from panoreel.eventlog.topology import DURATION_LIMIT, QUEUE_TIMEOUT, TIMERS
 from tests.servers.dispatch import run_dispatch
 from tests.servers.nats import NatsServer
 
 CAUSE = Cause("test")
 WAIT_S = 30.0
+
+E = TypeVar("E", bound=Event)
 
 
 async def test_a_recording_ends_at_its_limit_whatever_is_restarted(
@@ -26,7 +29,8 @@ async def test_a_recording_ends_at_its_limit_whatever_is_restarted(
     running = run_dispatch(own_nats_server.url, postgres_dsn, tmp_path, key)
     hung = running.start(MaxDurationLimit=4)
     stopped = running.start(MaxDurationLimit=4)
-    patient = running.start(MaxDurationLimit=600)
+    patient = running.start(MaxDurationLimit=600, QueueTimeout=3)
+    waiting = running.start(QueueTimeout=3)
     async with open_log(own_nats_server.url, "test") as log:
         began = datetime.now(UTC)
         for task_id in (hung, stopped, patient):
@@ -35,7 +39,7 @@ async def test_a_recording_ends_at_its_limit_whatever_is_restarted(
         # The limit counts from the first frame of the task, not from that of its second recorder.
         await begin(log, hung, 2, began)
         running.act("Stop", TaskID=stopped)
-        await until_set(log, {hung, patient})
+        await until_set(log, {hung, patient}, {patient, waiting})
     running.process.kill()
     running.process.wait()
     own_nats_server.kill()
@@ -45,9 +49,11 @@ async def test_a_recording_ends_at_its_limit_whatever_is_restarted(
     again = run_dispatch(own_nats_server.url, postgres_dsn, tmp_path, key)
     try:
         async with open_log(own_nats_server.url, "test") as log:
-            [stop] = await until_stopped(log, hung)
+            [stop] = await until_happened(log, hung, StopRequested)
             assert stop.reason == "duration_limit"
-            assert [stop.reason for stop in await until_stopped(log, stopped)] == ["api"]
+            assert [stop.reason for stop in await until_happened(log, stopped, StopRequested)] == ["api"]
+            [expired] = await until_happened(log, waiting, RecordingFailed)
+            assert expired.failure.code == "QueueTimeout"
             ended, _ = await log.load(hung)
             assert ended
             assert ended.cancel_time
@@ -65,23 +71,24 @@ async def begin(log: EventLog, task_id: str, epoch: int, first_frame: datetime) 
     await log.execute(task_id, commands.ReportStarted(epoch=epoch, wall_time=first_frame), CAUSE)
 
 
-async def until_set(log: EventLog, task_ids: set[str]) -> None:
+async def until_set(log: EventLog, limited: set[str], queued: set[str]) -> None:
     """Wait until the tasks' timers are set, and every start has been reacted to."""
+    wanted = {f"timer.set.{task_id}.{DURATION_LIMIT}" for task_id in limited}
+    wanted |= {f"timer.set.{task_id}.{QUEUE_TIMEOUT}" for task_id in queued}
     async with asyncio.timeout(WAIT_S):
         while True:
             state = (await log.js.stream_info(TIMERS, subjects_filter="timer.set.>")).state
             reaction = await log.js.consumer_info("TASKS", "dispatch-timers")
-            wanted = {f"timer.set.{task_id}.{DURATION_LIMIT}" for task_id in task_ids}
             if wanted <= set(state.subjects or {}) and not (reaction.num_pending or reaction.num_ack_pending):
                 return
             await asyncio.sleep(0.05)
 
 
-async def until_stopped(log: EventLog, task_id: str) -> list[StopRequested]:
-    """What asked the task to stop, once something has."""
+async def until_happened(log: EventLog, task_id: str, kind: type[E]) -> list[E]:
+    """The task's events of this kind, once there is one."""
     async with asyncio.timeout(WAIT_S):
         while True:
             history = [stored.event async for stored in log.history(task_id)]
-            if found := [event for event in history if isinstance(event, StopRequested)]:
+            if found := [event for event in history if isinstance(event, kind)]:
                 return found
             await asyncio.sleep(0.1)

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from panoreel.contracts.browser import BrowserSettings
-from panoreel.contracts.events import OutputRequest
+from panoreel.contracts.events import OutputRequest, PagePolicy
+from panoreel.contracts.media import EncoderParameters
 from panoreel.dispatch.parameters import InvalidParam, StartParameters, TaskParameters
 
 URL = "https://example.com/class?token=hunter2"
@@ -51,6 +52,8 @@ def test_every_output_field_reaches_the_uploader() -> None:
         {"Width": None, "Output": {"Cos": None, "Vod": None}, "Browser": {"Cookies": None}},
         {"ManualStart": True, "PageTitle": "课堂", "Headers": {"UserAgent": "Mozilla/5.0 (X11)"}},
         {"Headers": {"UserAgent": "one"}, "Browser": {"UserAgent": "one"}},
+        *({"QueueTimeout": seconds} for seconds in (0, 1, 86_400)),
+        *({"BlankTimeout": seconds} for seconds in (0, 0.5, 36_000)),
     ],
 )
 def test_accepted(data: dict[str, Any]) -> None:
@@ -63,6 +66,25 @@ def video(**fields: Any) -> dict[str, Any]:
 
 def vod(**fields: Any) -> dict[str, Any]:
     return start(Output={"Vod": fields})
+
+
+@pytest.mark.parametrize(
+    ("fields", "encoded"),
+    [
+        ({}, {}),
+        ({"Fps": 60, "Crf": 51, "KeyframeInterval": 0.5}, {"fps": 60, "crf": 51, "keyframe_interval_s": 0.5}),
+        ({"Fps": 1, "Crf": 1, "KeyframeInterval": 10}, {"fps": 1, "crf": 1, "keyframe_interval_s": 10}),
+        ({"Bitrate": 50_000}, {"bitrate": 50_000}),
+        ({"Bitrate": 50_000_000, "Crf": None}, {"bitrate": 50_000_000}),
+        *(({"AudioBitrate": rate}, {"audio_bitrate": rate}) for rate in (16_000, 512_000)),
+        ({"AudioBitrate": 0, "VideoOnly": True}, {"tracks": "video"}),
+        ({"AudioBitrate": 32_000, "AudioOnly": True}, {"audio_bitrate": 32_000, "tracks": "audio"}),
+        ({"AudioOnly": False, "VideoOnly": False}, {}),
+    ],
+)
+def test_how_it_is_encoded(fields: dict[str, Any], encoded: dict[str, Any]) -> None:
+    parameters = StartParameters.parse(video(**fields))
+    assert parameters.encoder() == EncoderParameters(width=1280, height=720, **encoded)
 
 
 def media(**fields: Any) -> dict[str, Any]:
@@ -129,6 +151,32 @@ SUB_APP = "Output.Vod.SubAppId must be a whole number, or a string of at most 19
         (video(Muxer="hls", EncryptKey="MDEyMzQ1Njc4OWFiY2RlZg==", AuthUrl=AUTH, EncryptIv=HEX), NO_HLS),
         (video(Muxer="hls", EncryptKey="", AuthUrl=AUTH), NO_HLS),
         (video(Muxer="flv"), "Output.Video.Muxer must be 'mp4' or 'hls'"),
+        *((video(Fps=fps), "Output.Video.Fps must be in range [1, 60]") for fps in (0, 61)),
+        (video(Fps=29.97), "Output.Video.Fps must be a whole number"),
+        (video(Bitrate=49_999), "Output.Video.Bitrate must be in range [50000, 50000000]"),
+        *((video(Crf=crf), "Output.Video.Crf must be in range [1, 51]") for crf in (0, 52)),
+        (video(Crf=23, Bitrate=100_000), "Output.Video.Crf must not be set with Bitrate; leave out either"),
+        *(
+            (video(KeyframeInterval=interval), "Output.Video.KeyframeInterval must be in range [0.5, 10]")
+            for interval in (0, 0.49, 10.1, float("nan"))
+        ),
+        (video(AudioBitrate=15_999), "Output.Video.AudioBitrate must be 0 or in range [16000, 512000]"),
+        (video(AudioOnly="true"), "Output.Video.AudioOnly must be true or false"),
+        (video(AudioOnly=True, VideoOnly=True), "Output.Video.VideoOnly must not be set with AudioOnly"),
+        *(
+            (video(AudioOnly=True, **{name: value}), f"Output.Video.{name} is of pictures, which AudioOnly")
+            for name, value in {"Fps": 30, "Bitrate": 100_000, "Crf": 23, "KeyframeInterval": 2}.items()
+        ),
+        (
+            video(VideoOnly=True, AudioBitrate=64_000),
+            "Output.Video.AudioBitrate is of sound, which",
+        ),
+        (start(Priority="urgent"), "Priority must be 'high', 'normal' or 'low'"),
+        *((start(QueueTimeout=s), "QueueTimeout must be in range [0, 86400]") for s in (-1, 86_401)),
+        (start(OnError="stop"), "OnError must be 'reload', 'fail' or 'continue'"),
+        (start(OnBlank=True), "OnBlank must be 'reload', 'fail' or 'continue'"),
+        (start(BlankTimeout=-0.5), "BlankTimeout must be in range [0, 36000]"),
+        (start(Browser={"MediaDevices": "real"}), "Browser.MediaDevices must be 'deny' or 'fake'"),
         *(
             (
                 video(Muxer="hls", EncryptKey=key, AuthUrl=AUTH),
@@ -176,6 +224,12 @@ def test_a_wrong_field_is_named(data: dict[str, Any], sentence: str) -> None:
         StartParameters.parse(data)
     assert str(caught.value).startswith(sentence)
     assert "hunter2" not in str(caught.value)
+
+
+def test_what_is_done_about_a_page_without_content() -> None:
+    assert StartParameters.parse(start()).page_policy() == PagePolicy()
+    chosen = StartParameters.parse(start(OnError="fail", OnBlank="reload", BlankTimeout=0)).page_policy()
+    assert chosen == PagePolicy(on_error="fail", on_blank="reload", blank_after_s=None)
 
 
 def test_nothing_secret_is_shown() -> None:

@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet
 
 from panoreel.contracts import commands, events
 from panoreel.contracts.envelope import Cause
+from panoreel.contracts.quality import Quality
 from panoreel.dispatch.actions.calls import Call, Caller
 from panoreel.dispatch.actions.controlling import Controlling
 from panoreel.dispatch.actions.tasks import Tasks
@@ -33,6 +34,21 @@ BEGIN = datetime.now(UTC)
 STUDENTS = "http://127.0.0.1:1/students?token=hunter3"
 GAP = events.Gap(output_s=5.5, lost_s=1.5, wall_time=BEGIN)
 OUTPUT = events.Output(blob_key="t/out.mp4", bytes=100, sha256="a" * 64, duration_s=9.4, frames=280)
+QUALITY = Quality(
+    recorded_s=10,
+    frames_captured=10,
+    frames_encoded=9,
+    frames_dropped=2,
+    frames_repeated=1,
+    skew_p50_ms=-1.5,
+    skew_p95_ms=4,
+    gaps=1,
+    gap_s=2.5,
+    cores=0.5,
+    preset_steps=3,
+    silence_s=3.5,
+    black_s=0.5,
+)
 VIDEO = events.Video(filename="out.mp4", bytes=100, duration_s=9.4, url="http://b/out.mp4")
 
 
@@ -183,13 +199,29 @@ async def test_the_detail_tells_everything(dispatch: Dispatch, log: EventLog) ->
         "Region": "ap-x",
         "Domain": "d.com",
     }
+    chosen = {
+        "Priority": "high",
+        "QueueTimeout": 60,
+        "OnError": "fail",
+        "OnBlank": "reload",
+        "BlankTimeout": 2.5,
+    }
+    video = {"Fps": 10, "KeyframeInterval": 4, "AudioBitrate": 64_000}
     task_id = await recorded(
-        dispatch, log, Width=641, Height=481, MaxDurationLimit=7200, PageTitle="课", Output={"Cos": cos}
+        dispatch,
+        log,
+        Width=641,
+        Height=481,
+        MaxDurationLimit=7200,
+        PageTitle="课",
+        Output={"Cos": cos, "Video": {"Crf": 30} | video},
+        **chosen,
     )
     await report(
         dispatch,
         log,
         task_id,
+        commands.ReportMeasured(1, QUALITY),
         commands.ReportLost(1, 3, "gone"),
         commands.Claim("r-2"),
         commands.ReportStarted(2, BEGIN + timedelta(seconds=20)),
@@ -199,7 +231,16 @@ async def test_the_detail_tells_everything(dispatch: Dispatch, log: EventLog) ->
     assert detail["Epochs"] == [{"Epoch": 1, "LastSegment": 3}, {"Epoch": 2, "LastSegment": None}]
     dispatch.act("Stop", TaskID=task_id)
     packaged = events.OutputsPackaged(outputs=(OUTPUT,), gaps=(GAP,))
-    await report(dispatch, log, task_id, commands.ReportStopped(2, 7, 200), commands.ReportPackaged(packaged))
+    await report(
+        dispatch,
+        log,
+        task_id,
+        commands.ReportMeasured(
+            2, QUALITY.model_copy(update={"recorded_s": 30, "skew_p95_ms": 8, "cores": 1})
+        ),
+        commands.ReportStopped(2, 7, 200),
+        commands.ReportPackaged(packaged),
+    )
     uploaded = events.OutputsUploaded(videos=(VIDEO,))
     await log.execute(task_id, commands.ReportUploaded(uploaded), CAUSE)
     failed = events.CallbackFailed(attempts=5, last_error="HTTP 500")
@@ -230,7 +271,12 @@ async def test_the_detail_tells_everything(dispatch: Dispatch, log: EventLog) ->
             "Height": 481,
             "MaxDurationLimit": 7200,
             "PageTitle": "课",
-            "Output": {"Cos": cos, "Video": {"Muxer": "mp4"}},
+            **chosen,
+            "Output": {
+                "Cos": cos,
+                "Video": {"Muxer": "mp4", "Crf": 30, "Bitrate": None, "AudioOnly": False, "VideoOnly": False}
+                | video,
+            },
         },
         "Recorder": None,
         "Epochs": [{"Epoch": 1, "LastSegment": 3}, {"Epoch": 2, "LastSegment": 7}],
@@ -244,6 +290,21 @@ async def test_the_detail_tells_everything(dispatch: Dispatch, log: EventLog) ->
             "Videos": [
                 {"Filename": "out.mp4", "FileURL": "http://b/out.mp4", "FileSize": 100, "FileDuration": 9}
             ],
+            "Quality": {
+                "RecordedTime": 40,
+                "FramesCaptured": 20,
+                "FramesEncoded": 18,
+                "FramesDropped": 4,
+                "FramesRepeated": 2,
+                "SkewP50": -1.5,
+                "SkewP95": 7,
+                "Gaps": 2,
+                "GapTime": 5,
+                "Cores": 0.875,
+                "PresetSteps": 6,
+                "SilenceTime": 7,
+                "BlackTime": 1,
+            },
         },
     }
 

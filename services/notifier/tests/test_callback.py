@@ -8,17 +8,11 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 
 import pytest
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from panoreel.contracts.events import CallbackDelivered, CallbackFailed
 from panoreel.notifier import callback
@@ -26,6 +20,7 @@ from panoreel.notifier.callback import Message, Reach, deliver
 from panoreel.reach.addresses import Address
 from services.notifier.tests.receivers import SILENCE, Receiver, status
 from tests.servers.dns import serve_names
+from tests.servers.tls import self_signed_certificate
 
 Receive = Callable[..., Awaitable[Receiver]]
 
@@ -37,22 +32,6 @@ MESSAGE = Message(id="msg_7a035551", body=b'{"TaskID":"7a03-5551","Status":"call
 def few_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     """For receivers that fail alike each time; the pauses between attempts take real time."""
     monkeypatch.setattr(callback, "ATTEMPTS", 2)
-
-
-def self_signed_certificate(directory: Path) -> Path:
-    """A file with a key and a certificate for 127.0.0.1 that no authority vouches for."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = directory / "tls.pem"
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    file.write_bytes(private + certificate.public_bytes(Encoding.PEM))
-    return file
 
 
 async def test_acknowledged_at_once(receive: Receive) -> None:

@@ -26,6 +26,7 @@ from xcffib.xproto import GC
 from panoreel.contracts.media import AUDIO_FRAME_SAMPLES, EncoderParameters, SegmentMedia
 from panoreel.recorder.capture import Capture
 from panoreel.recorder.display import Display, Geometry
+from panoreel.recorder.errors import Accident
 from panoreel.recorder.grabber import Grabber
 from panoreel.recorder.privileges import ProgramUser
 from panoreel.recorder.protocol import RecordingOrder
@@ -55,7 +56,9 @@ class Stage:
     capture: Capture
     display: Display
     sound: SoundServer
+    grabber: Grabber
     sealed: list[tuple[Path, SegmentMedia]] = field(default_factory=list)
+    told: list[Accident] = field(default_factory=list)
 
     async def start(self) -> None:
         await asyncio.sleep(0.3)  # as a page takes its time to load
@@ -121,8 +124,11 @@ async def staged(seconds: float = 60) -> AsyncIterator[Stage]:
             await asyncio.gather(display.start(), sound.start())
             with Grabber(display.env, SIZE, SIZE, FPS, user.uid) as grabber:
                 sealed: list[tuple[Path, SegmentMedia]] = []
-                capture = Capture(order, grabber, sound, lambda path, media: sealed.append((path, media)))
-                yield Stage(capture, display, sound, sealed)
+                told: list[Accident] = []
+                capture = Capture(
+                    order, grabber, sound, lambda path, media: sealed.append((path, media)), told.append
+                )
+                yield Stage(capture, display, sound, grabber, sealed, told)
         finally:
             await asyncio.gather(display.stop(), sound.stop())
 
@@ -273,6 +279,42 @@ async def test_a_still_page_is_seen_at_once_after_a_pause() -> None:
         length_s = await stage.capture.finish(at)
         stage.check(length_s)
         assert stage.capture.frames == 4
+
+
+async def test_an_interruption_takes_back_what_was_shown_before_it_was_noticed() -> None:
+    async with staged() as stage:
+        with lively(stage):
+            await stage.start()
+            began = time.monotonic()
+            # Before a segment is full, and just after the next one has begun, which is taken back as a whole.
+            for captured_s in (1.0, 2.1):
+                await asyncio.sleep(captured_s)
+                stage.capture.interrupt(since := time.monotonic() - 0.15)
+                stage.capture.interrupt(since + 1)  # once is enough
+                await asyncio.wait_for(stage.capture.let_go(), 1)
+                await asyncio.sleep(2)
+                stage.capture.go_on(stage.grabber, stage.sound)
+            await asyncio.sleep(0.5)
+            length_s = await stage.capture.finish(time.monotonic())
+        stage.check(length_s)
+        assert length_s == pytest.approx(time.monotonic() - began - 2 * 2.15, abs=0.4)
+        pictures = stage.pictures()
+        steps = [(after[1] - before[1]) * 12 / LEVELS for before, after in pairwise(pictures)]
+        assert sorted(steps)[-2:] == pytest.approx([2.15, 2.15], abs=0.15)
+        assert stage.told == []
+
+
+async def test_what_breaks_is_told_and_held() -> None:
+    async with staged() as stage:
+        await stage.start()
+        await asyncio.sleep(0.5)
+        await stage.sound.stop()
+        async with asyncio.timeout(5):
+            while not stage.told:
+                await asyncio.sleep(0.01)
+        assert [accident.cause for accident in stage.told] == ["sound"]
+        assert stage.capture.interrupted
+        stage.check(await stage.capture.finish(time.monotonic()))
 
 
 async def test_hasty_callers() -> None:

@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import time
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -129,23 +128,6 @@ def test_a_child_that_is_killed_leaves_its_segments_and_nothing_else(page: str, 
         assert [media.index for _, media in found] == list(range(len(found)))
         assert len(pictures(found[0][0])) == found[0][1].frames
     assert leftovers() - before == set()
-
-
-@pytest.mark.parametrize("name", ["chromium", "Xorg", "pulseaudio", "driver/node"])
-def test_a_program_that_dies_ends_the_recording_which_may_be_tried_again(page: str, name: str) -> None:
-    with recording(page, 60) as child:
-        child.await_start()
-        victim = next(process for process in child.programs() if process.exe().endswith(name))
-        victim.kill()
-        killed = time.monotonic()
-        reports = child.reports()
-        assert time.monotonic() - killed < 10
-        failure = reports[-1]
-        assert isinstance(failure, Failed)
-        assert not failure.permanent
-        assert child.process.returncode == 1
-        told = [report for report in reports if isinstance(report, SegmentSealed)]
-        assert len(told) == len(sealed(child.order.spool))
 
 
 def test_a_page_that_cannot_be_opened_is_a_permanent_failure_without_its_secrets() -> None:

@@ -13,11 +13,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import xcffib.randr
+from numpy.typing import NDArray
 from xcffib.xproto import GC
 
 from panoreel.recorder import display as module
+from panoreel.recorder.bands import Bands
 from panoreel.recorder.display import SOCKETS, Display, Geometry
 from panoreel.recorder.grabber import Grabber
 from panoreel.recorder.privileges import ProgramUser
@@ -37,12 +40,12 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def started(width: int, height: int) -> AsyncIterator[Display]:
+async def started(width: int, height: int, fps: int = FPS) -> AsyncIterator[Display]:
     user = ProgramUser.choose("panoreel" if os.geteuid() == 0 else None)
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o711)
         display = Display(
-            Geometry.holding(width, height, FPS), user, user.make_directory(Path(directory) / "home")
+            Geometry.holding(width, height, fps), user, user.make_directory(Path(directory) / "home")
         )
         try:
             await display.start()
@@ -60,7 +63,7 @@ async def grabber(width: int, height: int) -> AsyncIterator[tuple[Display, Grabb
 
 
 class Painter:
-    """Fills the screen with one colour after the other."""
+    """Fills the screen, or places of it, with one colour after the other."""
 
     def __init__(self, display: Display) -> None:
         self.connection: Any = connect(display.env)
@@ -68,10 +71,17 @@ class Painter:
         self.gc = self.connection.generate_id()
         self.connection.core.CreateGC(self.gc, self.root, GC.Foreground, [WHITE])
 
-    def fill(self, colour: int) -> None:
+    def fill(self, colour: int, *places: Any) -> None:
         self.connection.core.ChangeGC(self.gc, GC.Foreground, [colour])
-        self.connection.core.PolyFillRectangle(self.root, self.gc, 1, [EVERYTHING])
+        places = places or (EVERYTHING,)
+        self.connection.core.PolyFillRectangle(self.root, self.gc, len(places), places)
         self.connection.core.GetInputFocus().reply()
+
+    def screen(self, width: int, height: int) -> NDArray[np.uint8]:
+        """What is shown, as rows, columns and BGR."""
+        form = xcffib.xproto.ImageFormat.ZPixmap
+        image = self.connection.core.GetImage(form, self.root, 0, 0, width, height, WHITE).reply()
+        return np.array(image.data, np.uint8).reshape(height, width, 4)[:, :, :3]
 
 
 @pytest.fixture
@@ -83,9 +93,14 @@ def painting() -> Iterator[threading.Event]:
     event.clear()
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 720), (2560, 2560), (641, 361), (1, 1)])
-async def test_the_screen_holds_the_picture_and_has_exactly_its_frame_rate(width: int, height: int) -> None:
-    async with started(width, height) as display:
+@pytest.mark.parametrize(
+    ("width", "height", "fps"),
+    [(1280, 720, FPS), (2560, 2560, FPS), (2560, 2560, 60), (641, 361, FPS), (1, 1, FPS)],
+)
+async def test_the_screen_holds_the_picture_and_has_exactly_its_frame_rate(
+    width: int, height: int, fps: int
+) -> None:
+    async with started(width, height, fps) as display:
         connection = connect(display.env)
         screen = connection.get_setup().roots[0]
         assert screen.width_in_pixels >= width + 2
@@ -94,7 +109,7 @@ async def test_the_screen_holds_the_picture_and_has_exactly_its_frame_rate(width
         connection.disconnect()
         mode = resources.modes[0]
         assert (mode.width, mode.height) == (screen.width_in_pixels, screen.height_in_pixels)
-        assert mode.dot_clock / (mode.htotal * mode.vtotal) == FPS
+        assert mode.dot_clock / (mode.htotal * mode.vtotal) == fps
 
 
 async def test_xvfb_stands_in_where_there_is_no_xorg(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,6 +175,35 @@ async def test_a_still_screen_is_taken_once_a_second_and_a_change_at_once() -> N
         shown = await asyncio.to_thread(taking.next)
         assert shown == pytest.approx(changed, abs=0.05)
         assert (taking.picture[:, :, :3] == (0, 0, 255)).all()
+
+
+async def test_only_what_was_drawn_is_taken_and_the_picture_is_that_of_the_screen() -> None:
+    width, height = 641, 361
+    random = np.random.default_rng(4)
+    async with grabber(width, height) as (display, taking):
+        painter = Painter(display)
+        taken = list[Bands]()
+
+        async def take() -> None:
+            await asyncio.to_thread(taking.next)
+            taken.append(taking.bands)
+            assert (taking.picture[:, :, :3] == painter.screen(width, height)).all()
+
+        painter.fill(WHITE)
+        await take()
+        for count in (1, 1, 2, 3, 1, 2, 5):
+            places = random.integers((-20, -20, 1, 1), (650, 370, 200, 60), (count, 4))
+            rectangles = [Rectangle.synthetic(*map(int, one)) for one in places]
+            painter.fill(int(random.integers(WHITE)), *rectangles)
+            await take()
+        await take()
+        taking.start_over()
+        await take()
+        whole, *parts, still, again = taken
+        assert whole == again == ((0, height),)
+        assert still == ()
+        assert len(set(parts)) > 3
+        assert all(sum(bottom - top for top, bottom in part) < height for part in parts)
 
 
 async def test_the_end_wakes_who_waits_for_a_picture() -> None:

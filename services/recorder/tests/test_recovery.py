@@ -63,6 +63,7 @@ def recorder_with(log: EventLog, stores: Mapping[StorageType, Blobs], tmp_path: 
         spool_dir=tmp_path / "spool",
         run_dir=tmp_path / "run",
         webrtc_udp="off",
+        warm_recordings=0,
     )
     for made in (settings.spool_dir, settings.run_dir):
         made.mkdir()

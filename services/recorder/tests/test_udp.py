@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from panoreel.recorder.profile import WEBRTC_PORTS
 from panoreel.recorder.udp import UdpNotFiltered, may_send_udp, name_servers, rules
 from tests.servers.needs import unmet
 
@@ -116,6 +117,10 @@ def test_udp_reaches_public_addresses_alone(uid: int) -> None:
     targets = [("udp", host, 5000) for host in ADDRESSES] + [("udp", "172.16.0.53", 53)]
     expected = {f"udp {host} 5000": "sent" if sent else "EPERM" for host, sent in ADDRESSES.items()}
     expected["udp 172.16.0.53 53"] = "sent"
+    # Only from where browsers send may anything be sent to where they receive.
+    for host in ("127.0.0.1", "9.9.9.1"):
+        targets.append(("udp", host, WEBRTC_PORTS[0]))
+        expected[f"udp {host} {WEBRTC_PORTS[0]}"] = "EPERM"
     assert send(script, uid, targets) == expected
     # The rules are for this user: everybody else, the proxy among them, sends as before.
     assert set(send(script, 0, targets).values()) == {"sent"}

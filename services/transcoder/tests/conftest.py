@@ -19,7 +19,7 @@ Encode = Callable[..., list[Segment]]
 def encode(tmp_path_factory: pytest.TempPathFactory) -> Encode:
     """Encode one epoch in a process of its own; see `encode_epoch.py` for the options."""
 
-    def run(epoch: int, steps: list[int], *, parameters: dict[str, int] | None = None, **options: object):
+    def run(epoch: int, steps: list[int], *, parameters: dict[str, object] | None = None, **options: object):
         directory = tmp_path_factory.mktemp("epoch")
         options |= {"directory": str(directory), "epoch": epoch, "steps": steps}
         order = json.dumps(options | {"parameters": parameters or {}})

@@ -9,6 +9,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ def encode(
     steps: list[int],
     *,
     preset: str = "veryfast",
-    parameters: dict[str, int],
+    parameters: dict[str, Any],
     number: int = 0,
     frequency: float = 440,
     phase: float = 0,
@@ -49,7 +50,10 @@ def encode(
         picture = texture[:, 2 * index % WIDTH :][:, :WIDTH].copy()
         for bit in range(16):
             picture[:BIT, bit * BIT : (bit + 1) * BIT] = 255 * (number + index >> bit & 1)
-        encoder.video(picture, begin)
+        if parameters.get("tracks") == "audio":
+            encoder.tick(begin)
+        else:
+            encoder.video(picture, begin)
         first, after = (pts * 48_000 // 90_000 for pts in (begin, end))
         encoder.audio(np.stack([wave[first:after]] * 2, axis=1), first)
     encoder.close(begins[-1])

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from itertools import permutations
 from pathlib import Path
 
@@ -76,14 +77,13 @@ def check_file(path: Path, joined: JoinedFile, timeline: Timeline) -> None:
     assert names.index("/moov") < names.index("/mdat")
     assert not [name for name in names if name.endswith(("/edts", "/ctts", "/moof"))]
     scales = [int.from_bytes(body[12:16], "big") for name, body in found if name.endswith("/mdhd")]
-    assert scales == [90_000, 48_000]
     with av.open(str(path)) as container:
-        video, audio = container.streams.video[0], container.streams.audio[0]
-        assert (video.codec_context.codec_tag, audio.codec_context.codec_tag) == ("avc1", "mp4a")
-        assert (video.start_time, audio.start_time) == (0, 0)
-        assert (video.duration, audio.duration) == (timeline.samples * 15 // 8, timeline.samples)
+        assert scales == [{"video": 90_000, "audio": 48_000}[stream.type] for stream in container.streams]
         assert joined.duration_s == timeline.samples / 48_000
-        for stream in (video, audio):
+        for stream in container.streams:
+            assert stream.codec_context.codec_tag == {"video": "avc1", "audio": "mp4a"}[stream.type]
+            assert stream.start_time == 0
+            assert stream.duration * stream.time_base == Fraction(timeline.samples, 48_000)
             end = 0
             for packet in container.demux(stream):
                 if packet.pts is not None:
@@ -91,7 +91,7 @@ def check_file(path: Path, joined: JoinedFile, timeline: Timeline) -> None:
                     end += packet.duration
             container.seek(0)
             assert end == stream.duration
-        assert video.frames == joined.frames
+        assert joined.frames == sum(video.frames for video in container.streams.video)
 
 
 @pytest.mark.parametrize("crashed", [False, True])
@@ -169,6 +169,26 @@ def test_no_click_where_runs_meet(
     assert np.abs(np.diff(around)).max() < 1.5 * own_step
     assert np.abs(around).max() < 1.5 * amplitude
     assert np.abs(around[-1_024:]).max() > 0.9 * amplitude
+
+
+@pytest.mark.parametrize("tracks", ["audio", "video"])
+def test_one_track(encode: Encode, tmp_path: Path, libav_messages: list[object], tracks: str) -> None:
+    """Two encoder runs with sound or pictures alone, the first of which lost a segment."""
+    first = encode(1, [3_000] * 200, parameters={"tracks": tracks})
+    second = encode(2, [3_000] * 100, parameters={"tracks": tracks}, number=200)
+    timeline = arrange([*first[:1], *first[2:], *second])
+    joined = join(timeline, content_of, tmp_path / "out.mp4")
+    check_file(tmp_path / "out.mp4", joined, timeline)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert [stream.type for stream in container.streams] == [tracks]
+    if tracks == "audio":
+        assert joined.frames == 0
+        assert len(sound(tmp_path / "out.mp4")) == timeline.samples
+    else:
+        lost = range(first[0].frames, first[0].frames + first[1].frames)
+        shown = [number for number in range(300) if number not in lost]
+        assert numbers(pictures(tmp_path / "out.mp4")) == shown
+    assert libav_messages == []
 
 
 @pytest.mark.parametrize("steps", [[90_000], [1]])

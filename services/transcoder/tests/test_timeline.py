@@ -14,6 +14,7 @@ from panoreel.contracts.events import (
     Event,
     PauseRequested,
     RecordingPaused,
+    RecordingResumed,
     ResumeRequested,
     StopRequested,
 )
@@ -154,21 +155,38 @@ def test_what_was_paused_was_not_lost(paused: tuple[tuple[float, float], ...], l
     assert [gap.lost_s for gap in found] == ([lost_s] if lost_s else [])
 
 
+@pytest.mark.parametrize(
+    ("paused_s", "jump_s", "lost_s"),
+    [(0, 0, 0), (0, 0.09, 0), (0, 2.5, 2.5), (3, 3, 0), (3, 3.05, 0), (3, 4, 1)],
+)
+def test_capture_that_broke_off_and_went_on(paused_s: float, jump_s: float, lost_s: float) -> None:
+    """Media that follows on within an epoch, although time has passed that was no pause."""
+    segments = epoch_segments(1, 0, [180_000, 96_000, 180_000])
+    after = segments[2].wall_time + timedelta(seconds=jump_s)
+    segments[2] = segments[2].model_copy(update={"wall_time": after})
+    ended = BEGIN + timedelta(seconds=276_000 / 90_000)
+    timeline = arrange(segments, [(ended, ended + timedelta(seconds=paused_s))])
+    assert len(timeline.stretches) == 1
+    gaps = [(gap.output_s, round(gap.lost_s, 3), gap.wall_time) for gap in timeline.gaps]
+    assert gaps == ([(segments[2].first_sample / 48_000, lost_s, ended)] if lost_s else [])
+
+
 def stored(event: Event, second: float) -> StoredEvent:
     envelope = Envelope(uuid4(), event.type, event.version, at(second), Cause("test"))
     return StoredEvent(1, "task", envelope, event, b"{}")
 
 
-def test_pauses_are_what_lies_between_the_requests() -> None:
+def test_pauses_last_from_their_request_until_they_have_ended() -> None:
     history = [
         stored(PauseRequested(), 1),
         stored(RecordingPaused(epoch=1), 1.1),
         stored(ResumeRequested(), 5),
+        stored(RecordingResumed(epoch=1), 5.2),
         stored(PauseRequested(), 7),
         stored(StopRequested(reason="api"), 9),
         stored(StopRequested(reason="api", force=True), 10),
     ]
-    assert pauses(history) == ((at(1), at(5)), (at(7), at(9)))
+    assert pauses(history) == ((at(1), at(5.2)), (at(7), at(9)))
 
 
 def test_a_lost_beginning() -> None:

@@ -1,6 +1,15 @@
 """Panoreel's action API for Python programs: `Panoreel`, and `AsyncPanoreel` for asyncio."""
 
-from panoreel.client.answers import Event, Recording, RecordingDetail, Recordings, Result, Status, Video
+from panoreel.client.answers import (
+    Event,
+    Quality,
+    Recording,
+    RecordingDetail,
+    Recordings,
+    Result,
+    Status,
+    Video,
+)
 from panoreel.client.asynchronous import AsyncPanoreel
 from panoreel.client.errors import (
     DownloadFailed,
@@ -44,6 +53,7 @@ __all__ = [
     "Panoreel",
     "PanoreelError",
     "ProcedureInfo",
+    "Quality",
     "RateLimited",
     "Recording",
     "RecordingDetail",

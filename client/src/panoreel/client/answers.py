@@ -26,8 +26,17 @@ _RANKS: Final[Mapping[Status, int]] = {
     "finished": 6,
 }
 
-_IRREGULAR: Final = {"task_id": "TaskID", "file_url": "FileURL", "file_bytes": "FileSize"} | {
-    "file_duration_s": "FileDuration"
+_IRREGULAR: Final = {
+    "task_id": "TaskID",
+    "file_url": "FileURL",
+    "file_bytes": "FileSize",
+    "file_duration_s": "FileDuration",
+    "recorded_s": "RecordedTime",
+    "skew_p50_ms": "SkewP50",
+    "skew_p95_ms": "SkewP95",
+    "gap_s": "GapTime",
+    "silence_s": "SilenceTime",
+    "black_s": "BlackTime",
 }
 
 
@@ -79,12 +88,34 @@ class Video(Answer):
     file_id: str | None = None
 
 
+class Quality(Answer):
+    """How well it was recorded: `docs/api.md` says what each figure means."""
+
+    recorded_s: float
+    frames_captured: int
+    frames_encoded: int
+    frames_dropped: int
+    frames_repeated: int
+    skew_p50_ms: float
+    skew_p95_ms: float
+    gaps: int
+    gap_s: float
+    cores: float
+    preset_steps: int
+    silence_s: float
+    black_s: float
+
+
 class Result(Answer):
-    """What came of a recording. With an `error_code` beside videos, something is missing of them."""
+    """What came of a recording. With an `error_code` beside videos, something is missing of them.
+
+    `quality` is in what `describe_detail` answers, as soon as it is known.
+    """
 
     error_code: str | None = None
     error_message: str | None = None
     videos: tuple[Video, ...] = ()
+    quality: Quality | None = None
 
 
 class Recording(Answer):

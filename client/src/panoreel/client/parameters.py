@@ -15,6 +15,9 @@ _IRREGULAR: Final = {
     "callback_url": "CallbackURL",
     "task_id": "TaskID",
     "max_duration_s": "MaxDurationLimit",
+    "queue_timeout_s": "QueueTimeout",
+    "blank_timeout_s": "BlankTimeout",
+    "keyframe_interval_s": "KeyframeInterval",
 }
 
 
@@ -62,6 +65,7 @@ class Browser(_Parameters):
     color_scheme: Literal["light", "dark", "no-preference"] | None = None
     device_scale_factor: float | None = None
     ignore_certificate_errors: bool | None = None
+    media_devices: Literal["deny", "fake"] | None = None
 
 
 class CosOutput(_Parameters):
@@ -104,9 +108,16 @@ class VodOutput(_Parameters):
 
 
 class VideoOutput(_Parameters):
-    """The file's format."""
+    """The file's format, and how it is encoded: rates in bits per second, of `bitrate` and `crf` one."""
 
     muxer: Literal["mp4", "hls"] | None = None
+    fps: int | None = None
+    bitrate: int | None = None
+    crf: int | None = None
+    keyframe_interval_s: float | None = None
+    audio_bitrate: int | None = None
+    audio_only: bool | None = None
+    video_only: bool | None = None
     encrypt_key: str | None = Field(default=None, repr=False)
     encrypt_iv: str | None = Field(default=None, repr=False)
     auth_url: str | None = Field(default=None, repr=False)
@@ -124,6 +135,9 @@ class Headers(_Parameters):
     """The original's place for the browser's user agent; see also `Browser.user_agent`."""
 
     user_agent: str | None = None
+
+
+Remedy = Literal["reload", "fail", "continue"]
 
 
 class StartRequest(_Parameters):
@@ -145,6 +159,11 @@ class StartRequest(_Parameters):
     headers: Headers | None = None
     output: Output | None = None
     browser: Browser | None = None
+    priority: Literal["high", "normal", "low"] | None = None
+    queue_timeout_s: int | None = None
+    on_error: Remedy | None = None
+    on_blank: Remedy | None = None
+    blank_timeout_s: float | None = None
 
     def data(self) -> dict[str, Any]:
         """The request's `Data`, secrets included."""

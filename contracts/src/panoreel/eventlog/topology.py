@@ -91,24 +91,40 @@ NOTIFIER: Final = _reaction(
     events.PackagingFailed,
     events.UploadFailed,
 )
-# A waiting task may be offered for as long as no recorder has room: it is never dead.
-CLAIMS: Final = tuple(
-    DurableConsumer(
-        f"recorder-claim-{priority}",
-        (f"task.*.task_created.{priority}", f"task.*.recorder_lost.{priority}"),
-        max_deliver=-1,
-    )
-    for priority in Priority
+# A waiting task may be offered for as long as no recorder has room: it is never dead. What broke off comes
+# first: its page plays on, and nobody records it.
+CLAIMS: Final = (
+    DurableConsumer("recorder-resume", (subjects.any_task(events.RecorderLost),), max_deliver=-1),
+    *(
+        DurableConsumer(f"recorder-claim-{priority}", (f"task.*.task_created.{priority}",), max_deliver=-1)
+        for priority in Priority
+    ),
 )
 DURATION_LIMIT: Final = "duration_limit"
 """The name of the timers that end recordings."""
 
+QUEUE_TIMEOUT: Final = "queue_timeout"
+"""The name of the timers that end tasks which no recorder has taken."""
+
 LIMITS: Final = _reaction("dispatch-timers", events.RecordingStarted)
+QUEUE_TIMEOUTS: Final = _reaction("dispatch-queue-timers", events.TaskCreated)
 # A limit holds however long it takes to carry it out.
 DUE_LIMITS: Final = DurableConsumer(
     "dispatch-limits", (subjects.any_due_timer(DURATION_LIMIT),), max_deliver=-1, stream=TIMERS
 )
-CONSUMERS: Final = (*CLAIMS, TRANSCODER, UPLOADER, NOTIFIER, LIMITS, DUE_LIMITS)
+DUE_QUEUE_TIMEOUTS: Final = DurableConsumer(
+    "dispatch-queue-timeouts", (subjects.any_due_timer(QUEUE_TIMEOUT),), max_deliver=-1, stream=TIMERS
+)
+CONSUMERS: Final = (
+    *CLAIMS,
+    TRANSCODER,
+    UPLOADER,
+    NOTIFIER,
+    LIMITS,
+    QUEUE_TIMEOUTS,
+    DUE_LIMITS,
+    DUE_QUEUE_TIMEOUTS,
+)
 
 STREAMS: Final = (
     StreamConfig(

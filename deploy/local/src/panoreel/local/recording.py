@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from panoreel.client import Event, Panoreel, PanoreelError, StartRequest
+from panoreel.client import Event, Output, Panoreel, PanoreelError, StartRequest, VideoOutput
 from panoreel.client import Recording as Task
 from panoreel.client.waiting import Patience
 
@@ -28,6 +28,7 @@ class Recording:
     width: int
     height: int
     out: Path
+    video: VideoOutput
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def record(client: Panoreel, recording: Recording, progress: Progress) -> Outcom
             width=recording.width,
             height=recording.height,
             max_duration_s=recording.seconds,
+            output=Output(video=recording.video),
         )
         task_id = client.start(request)
         task = _follow(client, task_id, interrupts, progress)

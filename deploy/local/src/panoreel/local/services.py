@@ -21,6 +21,14 @@ STOP_TIMEOUT_S = 20.0
 ALLOWED_NETWORKS = ["127.0.0.0/8", "::1/128"]
 """Who uses a stack of their own records pages of this machine, too."""
 
+RECORDER_CHOICES = (
+    "WARM_RECORDINGS",
+    "MAX_RECORDINGS",
+    "MAX_LOAD",
+    "CORES_PER_RECORDING",
+    "MEMORY_PER_RECORDING_MIB",
+)
+
 
 def settings(
     directory: DataDirectory, identity: Identity, ports: Mapping[str, int], api_port: int
@@ -46,6 +54,7 @@ def settings(
             **reach,
             **blobs,
             **user,
+            **_chosen(),
             "RECORDER_ID": identity.recorder_id,
             "SPOOL_DIR": str(directory.path / "spool"),
             "RUN_DIR": str(directory.run / "recorder"),
@@ -57,6 +66,15 @@ def settings(
             "PUBLIC_URL_SCHEME": "http",
         },
         "notifier": {**secret_keys, **reach},
+    }
+
+
+def _chosen() -> dict[str, str]:
+    """What is left to whoever starts the stack: how much its recorder takes on."""
+    return {
+        name: os.environ[variable]
+        for name in RECORDER_CHOICES
+        if (variable := f"PANOREEL_{name}") in os.environ
     }
 
 

@@ -11,12 +11,14 @@ import typer
 from typer import Option
 
 from .connection import AsJson
+from .encoding import AudioBitrate, AudioOnly, Bitrate, Crf, Fps, KeyframeInterval, VideoOnly
 
 if TYPE_CHECKING:
     from panoreel.client import Panoreel, StartRequest
 
 Text = Annotated[str | None, Option()]
 Pixels = Annotated[int | None, Option(min=0, max=2560, help="Pixels.")]
+Remedy = Literal["reload", "fail", "continue"]
 
 
 def start(  # each parameter is an option of the command line
@@ -31,6 +33,24 @@ def start(  # each parameter is an option of the command line
     callback_url: Annotated[str | None, Option(help="Where the result is posted.")] = None,
     target_dir: Annotated[str | None, Option(help="The directory of the file in its bucket.")] = None,
     target_name: Annotated[str | None, Option(help="The file's name.")] = None,
+    fps: Fps = None,
+    bitrate: Bitrate = None,
+    crf: Crf = None,
+    keyframe_interval: KeyframeInterval = None,
+    audio_bitrate: AudioBitrate = None,
+    audio_only: AudioOnly = False,
+    video_only: VideoOnly = False,
+    priority: Annotated[
+        Literal["high", "normal", "low"] | None, Option(help="Which waiting task is recorded first.")
+    ] = None,
+    queue_timeout: Annotated[
+        int | None, Option(min=0, max=86400, help="Seconds to wait for a recorder at most.")
+    ] = None,
+    on_error: Annotated[Remedy | None, Option(help="What to do about a crash or an error page.")] = None,
+    on_blank: Annotated[Remedy | None, Option(help="What to do about a blank page.")] = None,
+    blank_timeout: Annotated[
+        float | None, Option(min=0, max=36000, help="Seconds of one plain colour that make a page blank.")
+    ] = None,
     page_title: Text = None,
     user_agent: Annotated[str | None, Option(help="What the browser calls itself.")] = None,
     locale: Annotated[str | None, Option(help="A language tag such as zh-CN.")] = None,
@@ -46,6 +66,9 @@ def start(  # each parameter is an option of the command line
         Path | None, Option(help="What Playwright exports, in JSON.", dir_okay=False, exists=True)
     ] = None,
     ignore_certificate_errors: Annotated[bool, Option("--ignore-certificate-errors")] = False,
+    media_devices: Annotated[
+        Literal["deny", "fake"] | None, Option(help="What pages get for camera and microphone.")
+    ] = None,
     task_id: Annotated[
         str | None, Option(help="Of your own: starting it again does not record twice.")
     ] = None,
@@ -65,13 +88,30 @@ def start(  # each parameter is an option of the command line
         "MaxDurationLimit": max_duration,
         "CallbackURL": callback_url,
         "PageTitle": page_title,
-        "Output": {"Cos": {"TargetDir": target_dir, "TargetName": target_name}},
+        "Priority": priority,
+        "QueueTimeout": queue_timeout,
+        "OnError": on_error,
+        "OnBlank": on_blank,
+        "BlankTimeout": blank_timeout,
+        "Output": {
+            "Cos": {"TargetDir": target_dir, "TargetName": target_name},
+            "Video": {
+                "Fps": fps,
+                "Bitrate": bitrate,
+                "Crf": crf,
+                "KeyframeInterval": keyframe_interval,
+                "AudioBitrate": audio_bitrate,
+                "AudioOnly": audio_only or None,
+                "VideoOnly": video_only or None,
+            },
+        },
         "Browser": {
             "UserAgent": user_agent,
             "Locale": locale,
             "Timezone": timezone,
             "ColorScheme": color_scheme,
             "IgnoreCertificateErrors": ignore_certificate_errors or None,
+            "MediaDevices": media_devices,
             "Headers": dict(map(_header, header or [])),
             "Cookies": _cookies(cookies) if cookies else None,
             "StorageState": _object("--storage-state", storage_state.read_bytes()) if storage_state else None,

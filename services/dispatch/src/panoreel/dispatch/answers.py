@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from panoreel.contracts.events import StopReason, StorageType
+from panoreel.contracts import identifiers
+from panoreel.contracts.events import Remedy, StopReason, StorageType
 
 Status = Literal["normal", "recording", "paused", "canceled", "transcode", "upload", "callback", "finished"]
 
@@ -33,6 +34,30 @@ class TaskResult(_Shown):
     Videos: tuple[VideoFile, ...] = ()
 
 
+class QualityReport(_Shown):
+    """How well it was recorded, by all recorders together. Times in seconds, skews in milliseconds."""
+
+    RecordedTime: float
+    FramesCaptured: int = Field(description="pictures that were taken of the screen")
+    FramesEncoded: int
+    FramesDropped: int = Field(description="drawn by the page, and overdrawn before they were taken")
+    FramesRepeated: int = Field(description="taken although nothing had changed")
+    SkewP50: float = Field(description="sound against picture, as their clocks tell it: the median")
+    SkewP95: float = Field(description="of the absolute values")
+    Gaps: int
+    GapTime: float
+    Cores: float = Field(description="processor seconds a second, of all that records")
+    PresetSteps: int = Field(description="how often the encoder's effort was changed")
+    SilenceTime: float
+    BlackTime: float
+
+
+class DetailResult(TaskResult):
+    """What became of a task, and how well it was recorded, as far as that is known."""
+
+    Quality: QualityReport | None = None
+
+
 class CosDetail(_Shown):
     """Where the result was asked to be stored."""
 
@@ -44,9 +69,16 @@ class CosDetail(_Shown):
 
 
 class VideoDetail(_Shown):
-    """The result's format."""
+    """The result's format. Rates in bits per second; of `Bitrate` and `Crf` one holds."""
 
     Muxer: str
+    Fps: int
+    Bitrate: int | None
+    Crf: int | None
+    KeyframeInterval: float = Field(description="in seconds")
+    AudioBitrate: int
+    AudioOnly: bool
+    VideoOnly: bool
 
 
 class OutputDetail(_Shown):
@@ -66,6 +98,11 @@ class Param(_Shown):
     Height: int
     MaxDurationLimit: int
     PageTitle: str | None
+    Priority: identifiers.Priority
+    QueueTimeout: int = Field(description="in seconds; 0: none")
+    OnError: Remedy
+    OnBlank: Remedy
+    BlankTimeout: float = Field(description="in seconds; 0: never")
     Output: OutputDetail
 
 
@@ -77,7 +114,7 @@ class Epoch(_Shown):
 
 
 class Gap(_Shown):
-    """Time that was lost with a recorder: where in the output, how much (seconds), and since when."""
+    """Time that was lost: where in the output, how much (seconds), and since when."""
 
     OutputTime: float
     LostTime: float
@@ -113,7 +150,7 @@ class TaskDetail(_Shown):
     Epochs: tuple[Epoch, ...]
     Gaps: tuple[Gap, ...]
     Outputs: tuple[PackagedFile, ...]
-    Result: TaskResult
+    Result: DetailResult
 
 
 class _Answer(_Shown):

@@ -4,16 +4,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from panoreel.contracts.answers import describe
+from panoreel.contracts.media import EncoderParameters
 from panoreel.contracts.task import Task
 from panoreel.dispatch.answers import (
     CosDetail,
+    DetailResult,
     Epoch,
     Gap,
     OutputDetail,
     PackagedFile,
     Param,
+    QualityReport,
     TaskDetail,
-    TaskResult,
     VideoDetail,
 )
 from panoreel.dispatch.beijing import show
@@ -48,7 +50,7 @@ def detail(task: Task) -> dict[str, Any]:
             )
             for output in task.outputs
         ),
-        Result=TaskResult.model_validate(describe(task).get("Result", {})),
+        Result=DetailResult.model_validate(describe(task).get("Result", {}) | {"Quality": _quality(task)}),
     )
     return shown.model_dump(mode="json")
 
@@ -60,7 +62,7 @@ def _times(task: Task) -> Iterator[tuple[str, str | None]]:
 
 
 def _param(task: Task) -> Param:
-    output = task.output
+    output, policy = task.output, task.page_policy
     return Param(
         RecordURL=task.record_url,
         CallbackURL=task.callback_url,
@@ -69,6 +71,11 @@ def _param(task: Task) -> Param:
         Height=task.encoder.height,
         MaxDurationLimit=task.max_duration_s,
         PageTitle=task.page_title,
+        Priority=task.priority,
+        QueueTimeout=task.queue_timeout_s or 0,
+        OnError=policy.on_error,
+        OnBlank=policy.on_blank,
+        BlankTimeout=policy.blank_after_s or 0,
         Output=OutputDetail(
             Cos=CosDetail(
                 Domain=output.domain,
@@ -77,6 +84,40 @@ def _param(task: Task) -> Param:
                 TargetDir=output.target_dir,
                 TargetName=output.target_name,
             ),
-            Video=VideoDetail(Muxer=output.muxer),
+            Video=_video(output.muxer, task.encoder),
         ),
+    )
+
+
+def _video(muxer: str, encoder: EncoderParameters) -> VideoDetail:
+    return VideoDetail(
+        Muxer=muxer,
+        Fps=encoder.fps,
+        Bitrate=encoder.bitrate,
+        Crf=None if encoder.bitrate else encoder.crf,
+        KeyframeInterval=encoder.keyframe_interval_s,
+        AudioBitrate=encoder.audio_bitrate,
+        AudioOnly=encoder.tracks == "audio",
+        VideoOnly=encoder.tracks == "video",
+    )
+
+
+def _quality(task: Task) -> QualityReport | None:
+    quality = task.quality
+    if quality is None:
+        return None
+    return QualityReport(
+        RecordedTime=quality.recorded_s,
+        FramesCaptured=quality.frames_captured,
+        FramesEncoded=quality.frames_encoded,
+        FramesDropped=quality.frames_dropped,
+        FramesRepeated=quality.frames_repeated,
+        SkewP50=quality.skew_p50_ms,
+        SkewP95=quality.skew_p95_ms,
+        Gaps=quality.gaps,
+        GapTime=quality.gap_s,
+        Cores=quality.cores,
+        PresetSteps=quality.preset_steps,
+        SilenceTime=quality.silence_s,
+        BlackTime=quality.black_s,
     )

@@ -21,7 +21,7 @@ from panoreel.dispatch.authentication.middleware import AuthenticationMiddleware
 from panoreel.dispatch.connections import PunctualProtocol
 from panoreel.dispatch.database import connect, migrate
 from panoreel.dispatch.health import Health
-from panoreel.dispatch.limits import DurationLimits
+from panoreel.dispatch.limits import Limits
 from panoreel.dispatch.projection import Projection
 from panoreel.dispatch.projector import Projector
 from panoreel.dispatch.ratelimit import RateLimitMiddleware
@@ -74,7 +74,7 @@ async def work(settings: DispatchSettings, ready: Callable[[], None]) -> None:
             group.create_task(projector.run())
             group.create_task(projection.listen())
             group.create_task(health.listen())
-            group.create_task(DurationLimits(log).enforce(settings.nats_url.get_secret_value()))
+            group.create_task(Limits(log).enforce(settings.nats_url.get_secret_value()))
             group.create_task(sweep(secrets))
             group.create_task(server.serve_until_cancelled())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations  # PyAV's Packet is generic for type checkers only
 
 import io
+import sys
 from collections import deque
 from typing import Final
 
@@ -130,3 +131,23 @@ class SoundEncoder:
             if packet.pts >= self._first_sample:  # before it is priming, which fills the encoder's window
                 self._packets.append(packet)
                 self._packets_end = packet.pts + AUDIO_FRAME_SAMPLES
+
+
+class NoSound:
+    """In place of a `SoundEncoder` where no sound is recorded: nothing is ever missing."""
+
+    stream = None
+    complete_until: Final = sys.maxsize
+
+    def add(self, samples: NDArray[np.int16], first_sample: int) -> None:
+        """Drop the samples."""
+
+    def silence_until(self, end_sample: int) -> None:
+        """Do nothing."""
+
+    def end_run(self, end_sample: int) -> None:
+        """Do nothing."""
+
+    def take(self, count: int) -> list[Packet[AudioStream]]:
+        """None."""
+        return []

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from panoreel.contracts.browser import BrowserLook
-from panoreel.recorder.errors import CaptureError, PageCrashed, ProgramFailed, SettingRefused
+from panoreel.recorder.errors import Accident, CaptureError, ProgramFailed, SettingRefused
 from panoreel.recorder.privileges import ProgramUser, environment
 from panoreel.recorder.profile import make_profile
 from panoreel.recorder.proxy import Proxy, network_options
@@ -45,6 +45,31 @@ OPTIONS: Final = (
     # There is no GPU. This draws pages by the CPU alone; WebGL goes through SwiftShader.
     "--disable-gpu",
 )
+
+UNUSED_FEATURES: Final = "SpareRendererForSitePerProcess,WebUIOmniboxPopup,WebUIOmniboxAimPopup"
+"""They start processes for a next page and for the address bar: 90 MB that a recording has no use for."""
+
+UNSAFE_FEATURES: Final = "AudioServiceOutOfProcess"
+"""A page stays silent for good, and nobody is told, when a process of its own for sound dies."""
+
+MADE_UP_DEVICES: Final = (
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",  # given without a prompt, and no bubble tells that they are in use
+)
+
+NODE_OPTIONS: Final = "--unhandled-rejections=none --max-semi-space-size=1"
+"""The driver would end over any message that it did not expect, and a page can send some. The other one
+saves 12 MB."""
+
+LAUNCHER: Final = """\
+#!/bin/sh
+for option do
+  shift
+  case $option in --disable-features=*) option=$option,{features} ;; esac
+  set -- "$@" "$option"
+done
+exec {command} "$@"
+"""
 
 QUIET: Final = """(() => {
     window.alert = window.print = window.close = () => {};
@@ -86,7 +111,7 @@ class Browser:
         self._home = home
         self._playwright: Playwright | None = None
         self._page: Page | None = None
-        self._gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._gone: asyncio.Future[Accident] = asyncio.get_running_loop().create_future()
         self._closing: set[asyncio.Future[None]] = set()
 
     async def start(self) -> None:
@@ -95,8 +120,7 @@ class Browser:
 
         private = self._run / "driver"
         private.mkdir(mode=0o700)
-        # A program for Node, which would end over any message that it did not expect: a page can send some.
-        os.environ.update(environment(private) | {"NODE_OPTIONS": "--unhandled-rejections=none"})
+        os.environ.update(environment(private) | {"NODE_OPTIONS": NODE_OPTIONS})
         self._playwright = await async_playwright().start()
 
     async def open_window(
@@ -128,12 +152,13 @@ class Browser:
                 timezone_id=look.timezone,
                 color_scheme=look.color_scheme,
                 ignore_https_errors=look.ignore_certificate_errors,
-                env={**environment(self._home), **display.env, **sound.env, "PATH": NOWHERE},
+                env={**environment(self._home), **display.env, **sound.browser_env, "PATH": NOWHERE},
                 args=[
                     *OPTIONS,
                     *network_options(self._proxy.port, self._webrtc_udp),
                     f"--window-size={size[0]},{size[1]}",
                     f"--force-device-scale-factor={look.device_scale_factor:g}",
+                    *(MADE_UP_DEVICES if look.media_devices == "fake" else ()),
                 ],
                 ignore_default_args=_unwanted_options(),
                 handle_sigint=False,
@@ -146,15 +171,15 @@ class Browser:
         await context.add_init_script(QUIET)
         context.on("page", self._close_popup)
         self._page = context.pages[0]
-        self._page.on("crash", lambda _: self._end("the page crashed"))
-        self._page.on("close", lambda _: self._end("the browser ended"))
+        self._page.on("crash", lambda _: self._end(Accident("crashed", "the page crashed")))
+        self._page.on("close", lambda _: self._end(Accident("browser", "the browser ended")))
         self._page.on("filechooser", lambda _: None)  # the dialog goes to whoever listens, not to the screen
         with suppress(Error):
             await self._page.goto(OTHER_PROGRAM)
         return self._page
 
     async def ended(self) -> None:
-        """Wait for page, browser or driver to crash or end by itself; raises `PageCrashed` then."""
+        """Wait for page, browser or driver to crash or end by itself; raises `Accident` then."""
         assert self._page is not None
         # No event tells that the driver died, but then a call that is under way fails. This one runs in the
         # driver: whatever runs in the page can be broken by the page.
@@ -164,7 +189,7 @@ class Browser:
         finally:
             calling.cancel()
             await asyncio.gather(calling, return_exceptions=True)
-        raise PageCrashed(self._gone.result() if self._gone.done() else "the browser ended")
+        raise self._gone.result() if self._gone.done() else Accident("browser", "the browser ended")
 
     async def stop(self) -> None:
         """End browser and driver, however far their start has come."""
@@ -175,7 +200,7 @@ class Browser:
         except TimeoutError:
             log.warning("the browser's driver did not end in time")
 
-    def _end(self, how: str) -> None:
+    def _end(self, how: Accident) -> None:
         if not self._gone.done():
             self._gone.set_result(how)
 
@@ -185,13 +210,17 @@ class Browser:
         closing.add_done_callback(self._closing.discard)
 
     def _launcher(self) -> Path:
-        """A script that Playwright takes for the browser: it changes the user and keeps the pipes."""
+        """A script that Playwright takes for the browser: it changes the user and keeps the pipes.
+
+        It adds to the features that Playwright disables: Chromium heeds only one option of that name.
+        """
         chromium = next((path for path in CHROMIUM if path.exists()), None)
         if chromium is None:
             raise ProgramFailed("Chromium is not installed")
         launcher = self._run / "chromium"
         command = self._user.command([str(chromium)], death_signal="KILL")
-        launcher.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+        features = f"{UNUSED_FEATURES},{UNSAFE_FEATURES}"
+        launcher.write_text(LAUNCHER.format(features=features, command=shlex.join(command)))
         launcher.chmod(0o700)
         return launcher
 

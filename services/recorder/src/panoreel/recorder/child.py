@@ -23,7 +23,7 @@ from typing import Final
 
 from panoreel.recorder.controls import Controls
 from panoreel.recorder.errors import CaptureError
-from panoreel.recorder.protocol import Failed, RecordingOrder, Report, StageOrder, command_adapter
+from panoreel.recorder.protocol import Failed, Ready, RecordingOrder, Report, StageOrder, command_adapter
 from panoreel.recorder.recording import Recording
 from panoreel.recorder.stage import Stage
 
@@ -73,8 +73,8 @@ async def _serve(reporter: Reporter) -> int:
     stage_order = StageOrder.model_validate_json(await lines.readline())
     try:
         async with _setting(Stage(stage_order)) as stage:
-            if line := await lines.readline():
-                await _record(stage, RecordingOrder.model_validate_json(line), lines, reporter)
+            if order := await _order(stage, lines, reporter):
+                await _record(stage, order, lines, reporter)
     except CaptureError as error:
         log.info("failed: %s", error)
         reporter.tell(Failed(code=error.code, message=str(error), permanent=error.permanent))
@@ -99,6 +99,33 @@ async def _setting(stage: Stage) -> AsyncIterator[asyncio.Task[Stage]]:
         await asyncio.wait({setting})
         if not setting.cancelled() and not setting.exception():
             await stage.__aexit__(None, None, None)
+
+
+async def _order(
+    stage: asyncio.Task[Stage], lines: asyncio.StreamReader, reporter: Reporter
+) -> RecordingOrder | None:
+    """The order, once there is one; None when nobody is left to give it.
+
+    Raises `CaptureError` when the stage cannot be set, or breaks while it waits.
+    """
+    reading, guarding = asyncio.create_task(lines.readline()), asyncio.create_task(_guard(stage, reporter))
+    try:
+        await asyncio.wait({reading, guarding}, return_when=asyncio.FIRST_COMPLETED)
+        if not reading.done():
+            guarding.result()
+        line = await reading
+    finally:
+        for task in (reading, guarding):
+            task.cancel()
+        await asyncio.gather(reading, guarding, return_exceptions=True)
+    return RecordingOrder.model_validate_json(line) if line else None
+
+
+async def _guard(setting: asyncio.Task[Stage], reporter: Reporter) -> None:
+    """Tell that the stage is set, and wait for it to break; raises `CaptureError` then."""
+    stage = await asyncio.shield(setting)
+    reporter.tell(Ready())
+    await stage.ended()
 
 
 async def _record(

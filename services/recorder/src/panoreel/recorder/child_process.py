@@ -2,14 +2,20 @@
 
 import asyncio
 import sys
+import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Final, Self
 
 import structlog
 from pydantic import ValidationError
 
+from panoreel.recorder.leftovers import sweep
 from panoreel.recorder.protocol import Command, RecordingOrder, Report, StageOrder, report_adapter
+
+TIDY_UP_S: Final = 5.0
+"""How long a child may take to end what it started, after its last report."""
 
 _LINE_LIMIT: Final = 1 << 20
 
@@ -19,27 +25,38 @@ _logger = structlog.get_logger()
 class ChildProcess:
     """Sets its stage as it is started, takes one order, and speaks in reports until it ends."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, stage: StageOrder, run: Path) -> None:
         assert process.stdin
         assert process.stdout
+        self.stage = stage
+        """What it was started with."""
         self._process = process
+        self._run = run
         self._stdin = process.stdin
         self._stdout = process.stdout
 
     @classmethod
-    async def start(cls, order: StageOrder) -> Self:
-        """Run the child in a session of its own: a Ctrl-C on the terminal is not meant for it."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "panoreel.recorder.child",
-            stdin=PIPE,
-            stdout=PIPE,
-            start_new_session=True,
-            limit=_LINE_LIMIT,
-        )
-        child = cls(process)
-        child._write(order.model_dump_json())
+    async def start(cls, stage: StageOrder) -> Self:
+        """Run a child, which works in a directory of its own in `stage.run`; to be closed.
+
+        Its session is its own, too: a Ctrl-C on the terminal is not meant for it.
+        """
+        run = Path(tempfile.mkdtemp(dir=stage.run))
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "panoreel.recorder.child",
+                stdin=PIPE,
+                stdout=PIPE,
+                start_new_session=True,
+                limit=_LINE_LIMIT,
+            )
+        except BaseException:
+            await asyncio.to_thread(sweep, run)
+            raise
+        child = cls(process, stage, run)
+        child._write(stage.model_copy(update={"run": run}).model_dump_json())
         return child
 
     @property
@@ -63,6 +80,10 @@ class ChildProcess:
         """Ask the child for something; it answers by a report, or by its end."""
         self._write(command.model_dump_json())
 
+    def dismiss(self) -> None:
+        """Let a child go that has had no order: it tidies up and ends."""
+        self._stdin.close()
+
     async def exited(self) -> int:
         """Wait for the end; the exit code, negative for a signal."""
         return await self._process.wait()
@@ -71,6 +92,18 @@ class ChildProcess:
         """End the child at once; what it started ends with it."""
         if self._process.returncode is None:
             self._process.kill()
+
+    async def close(self) -> int:
+        """Wait for the end, which must not take long any more, and sweep up what is left; the exit code."""
+        try:
+            async with asyncio.timeout(TIDY_UP_S):
+                return await self.exited()
+        except TimeoutError:
+            self.kill()
+            return await self.exited()
+        finally:
+            self._stdin.close()
+            await asyncio.to_thread(sweep, self._run)
 
     def _write(self, line: str) -> None:
         # A child that has gone is noticed by its exit, not here: asyncio only logs a broken pipe.

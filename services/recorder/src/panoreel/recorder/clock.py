@@ -103,10 +103,12 @@ class SoundTimeline:
 
     Each take begins and ends to the sample, and the next follows on directly; sound from in between is cut
     off. A hole is filled with silence, and drift is mended by playing a block slightly faster or slower.
+    `late_s` is by how much the last block follows later than it was played, before it was mended.
     """
 
     def __init__(self) -> None:
         self.position = 0
+        self.late_s = 0.0
         self._clock = SteadyClock()
         self._takes: deque[Take] = deque()
         self._waiting: deque[tuple[NDArray[np.int16], float]] = deque(maxlen=EARLY_BLOCKS)
@@ -114,6 +116,10 @@ class SoundTimeline:
     def begin(self, take: Take) -> None:
         """`take` follows the one before, which has ended."""
         self._takes.append(take)
+
+    def start_over(self) -> None:
+        """The blocks that follow come from another source, whose stamps jitter in their own way."""
+        self._clock = SteadyClock()
 
     def add(self, samples: NDArray[np.int16], stamp: float) -> NDArray[np.int16]:
         """Take a block (n, 2) whose first sample was played at `stamp`; returns what follows on.
@@ -138,11 +144,14 @@ class SoundTimeline:
         missing = round(missing_s * AUDIO_SAMPLE_RATE)
         if self.position == take.first_sample and missing < 0:
             samples = samples[-missing:]
+            missing_s = 0.0
         elif missing_s > HOLE_S / 2:
             samples = np.concatenate((np.zeros((missing, samples.shape[1]), np.int16), samples))
+            missing_s = 0.0
         elif abs(missing_s) > TOLERANCE_S:
             most = max(1, round(len(samples) * LONGEST_STRETCH))
             samples = _stretch(samples, len(samples) + max(-most, min(most, missing)))
+        self.late_s = -missing_s
         if take.end_sample is not None and self.position + len(samples) > take.end_sample:
             samples, rest = np.split(samples, [take.end_sample - self.position])
             self._waiting.appendleft((rest, ended_at - len(rest) / AUDIO_SAMPLE_RATE))

@@ -14,6 +14,7 @@ from typing import Self
 
 from panoreel.recorder.errors import ProgramFailed
 from panoreel.recorder.privileges import ProgramUser, end, log_tail, spawn
+from panoreel.recorder.refresh import refresh_hz
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ Section "Device"
     Identifier "device"
     Driver "dummy"
     VideoRam {video_ram_kib}
+    DacSpeed 1000  # MHz: the default of 300 refuses large screens at 60 Hz
 EndSection
 Section "Monitor"
     Identifier "monitor"
@@ -68,7 +70,7 @@ class Geometry:
 
     width: int
     height: int
-    fps: int
+    hz: int
 
     @classmethod
     def holding(cls, width: int, height: int, fps: int) -> Self:
@@ -76,21 +78,21 @@ class Geometry:
 
         X demands even modes.
         """
-        return cls(max(SMALLEST, width + width % 2 + 2), max(SMALLEST, height + height % 2), fps)
+        return cls(max(SMALLEST, width + width % 2 + 2), max(SMALLEST, height + height % 2), refresh_hz(fps))
 
     @property
     def modeline(self) -> str:
-        """A mode of exactly `fps` Hz: Chromium animates at the rate of the screen.
+        """A mode of exactly `hz` Hz: Chromium animates at the rate of the screen.
 
         The totals make the pixel clock a whole number of kHz, which is all that X keeps of it, and no slower
         than the driver allows.
         """
         h_total = math.ceil((self.width + 80) / 10) * 10
-        slowest_v_total = SLOWEST_PIXEL_CLOCK_HZ / self.fps / h_total
+        slowest_v_total = SLOWEST_PIXEL_CLOCK_HZ / self.hz / h_total
         v_total = math.ceil(max(self.height + 20, slowest_v_total) / 100) * 100
         horizontal = f"{self.width} {self.width + 16} {self.width + 48} {h_total}"
         vertical = f"{self.height} {self.height + 3} {self.height + 9} {v_total}"
-        return f'Modeline "page" {h_total * v_total * self.fps / 1e6:.3f} {horizontal} {vertical}'
+        return f'Modeline "page" {h_total * v_total * self.hz / 1e6:.3f} {horizontal} {vertical}'
 
     @property
     def configuration(self) -> str:
@@ -174,6 +176,7 @@ class Display:
             *argv,
             *("-displayfd", str(displayfd), "-auth", str(self._authority), "-nolisten", "tcp"),
             *("-noreset", "-nocursor", "-s", "0"),
+            *("-extension", "GLX"),  # no page needs it here, and its drivers take 50 MB
         ]
         try:
             self._process = await spawn(

@@ -4,12 +4,12 @@ from __future__ import annotations  # PyAV's Packet is generic for type checkers
 
 import hashlib
 import io
+import math
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from fractions import Fraction
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -18,8 +18,6 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.packet import Packet
-from av.video.codeccontext import VideoCodecContext
-from av.video.frame import PictureType
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -30,12 +28,16 @@ from panoreel.contracts.media import (
     EncoderParameters,
     SegmentMedia,
 )
-from panoreel.recorder import h264
-from panoreel.recorder.aac import SoundEncoder
+from panoreel.recorder.aac import NoSound, SoundEncoder
+from panoreel.recorder.bands import Bands
+from panoreel.recorder.pictures import PictureEncoder
 from panoreel.recorder.segments import seal
 
 SEGMENT_S: Final = 2
-"""The first picture this long after a segment's first opens the next; one comes at least every second."""
+"""The first key picture this long after a segment's first opens the next."""
+
+AUDIO_FRAME_TICKS: Final = AUDIO_FRAME_SAMPLES * VIDEO_TIMESCALE // AUDIO_SAMPLE_RATE
+"""An audio frame's length on the time scale of the pictures."""
 
 AUDIO_WAIT_S: Final = 1
 """Sound that is this far behind the pictures is taken to be missing, and silence stands for it."""
@@ -72,8 +74,9 @@ class _Draft:
 class SegmentEncoder:
     """Encodes one epoch and seals it in segments of 2 to 4 s; one that ends at a cut may be shorter.
 
-    `video` and `cut` are called from one thread and `audio` from another; all may block for as long as
-    storing a segment takes. What goes wrong while sealing is raised by a later call, or by `close`.
+    It holds whole keyframe intervals, so that long ones make longer segments. `video`, `tick` and `cut` are
+    called from one thread and `audio` from another; all may block for as long as storing a segment takes.
+    What goes wrong while sealing is raised by a later call, or by `close`.
     """
 
     def __init__(
@@ -95,45 +98,59 @@ class SegmentEncoder:
         """
         self._epoch, self._partial, self._spool = epoch, partial, spool
         self._wall_clock, self._on_sealed = wall_clock, on_sealed
-        self._parameters, self._preset = parameters, preset
-        self._converter = h264.PictureConverter(parameters)
-        self._template = av.open(io.BytesIO(), "w", format="mp4", container_options=_FRAGMENTED)
-        self._video = self._template.add_stream("libx264", rate=parameters.fps)
-        self._pictures = self._configured(self._video.codec_context)
-        self._template.start_encoding()
+        self._keyframe_ticks = round(parameters.keyframe_interval_s * VIDEO_TIMESCALE)
+        self._preset = preset
+        self._pictures = None if parameters.tracks == "audio" else PictureEncoder(parameters, preset)
 
         self._lock = Lock()
-        self._sound = SoundEncoder(parameters.audio_bitrate)
-        self._first_pts, self._last_pts = 0, -1
+        self._sound = NoSound() if parameters.tracks == "video" else SoundEncoder(parameters.audio_bitrate)
+        self._first_pts, self._last_pts, self._last_key_pts = 0, -1, 0
         self._next_index = 0
         self._open: _Draft | None = None
         self._closed: deque[_Draft] = deque()
         self._sealer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sealer")
         self._sealing: Future[None] | None = None
 
-    def video(self, picture: NDArray[np.uint8], pts: int) -> None:
+    @property
+    def busy_s(self) -> float:
+        """How long the encoding of pictures has taken so far."""
+        return self._pictures.busy_s if self._pictures else 0.0
+
+    @property
+    def preset(self) -> str:
+        """What the open segment is encoded with."""
+        return self._pictures.preset if self._pictures else self._preset
+
+    def set_preset(self, preset: str) -> None:
+        """Encode from the next segment on with this preset of x264's; to be called from `video`'s thread."""
+        self._preset = preset
+
+    def video(self, picture: NDArray[np.uint8], pts: int, changed: Bands | None = None) -> None:
         """Encode a BGRA picture of shape (height, width, 4), rows contiguous; it is not kept.
+
+        It differs from the one before in the `changed` rows at most; None stands for all.
 
         `pts` is in 90 kHz ticks from the epoch's first picture, which is 0, and strictly increasing, with
         a picture at least every second; the first one after a cut has the cut's. Raises `ValueError` when
         one of these rules or the shape is broken.
         """
-        if pts <= self._last_pts or (self._open is None and pts != self._first_pts):
-            raise ValueError(f"timestamp {pts} after {self._last_pts}")
-        frame = self._converter.convert(picture)
-        opens = self._open is None or pts - self._open.first_pts >= SEGMENT_S * VIDEO_TIMESCALE
-        frame.pts, frame.time_base = pts, Fraction(1, VIDEO_TIMESCALE)
-        frame.pict_type = PictureType.I if opens else PictureType.NONE
-        self._take_video(self._pictures.encode(frame), pts)
-        self._last_pts = pts
-        with self._lock:
-            if opens:
-                self._end_segment(pts)
-                self._open = _Draft(self._next_index, pts, self._wall_clock(pts))
-                self._next_index += 1
-            silent_until = (pts - AUDIO_WAIT_S * VIDEO_TIMESCALE) * AUDIO_SAMPLE_RATE // VIDEO_TIMESCALE
-            self._sound.silence_until(silent_until)
-            self._seal_complete()
+        assert self._pictures is not None
+        self._check_follows(pts)
+        key = self._open is None or pts - self._last_key_pts >= self._keyframe_ticks
+        opens = key and self._may_open(pts)
+        if opens and self._preset != self.preset:
+            self._take(self._pictures.end_run(pts, self._preset))
+        self._take(self._pictures.encode(picture, pts, changed=changed, key=key))
+        if key:
+            self._last_key_pts = pts
+        self._go_on(pts, opens)
+
+    def tick(self, pts: int) -> None:
+        """Let time pass without a picture, where only sound is recorded; `video` has the rules for `pts`."""
+        # Every segment has sound of its own, because it begins on the grid.
+        pts -= pts % AUDIO_FRAME_TICKS
+        self._check_follows(pts)
+        self._go_on(pts, self._may_open(pts))
 
     def audio(self, samples: NDArray[np.int16], first_sample: int) -> None:
         """Encode 48 kHz stereo `samples` of shape (n, 2).
@@ -145,20 +162,23 @@ class SegmentEncoder:
             self._sound.add(samples, first_sample)
             self._seal_complete()
 
-    def cut(self, end_pts: int) -> None:
+    def cut(self, end_pts: int, last_pts: float = math.inf) -> int:
         """End the open segment at `end_pts`, a multiple of 1920 ticks, until when the last picture is shown.
 
         It is sealed as soon as its sound is there, without a look at what follows, whenever that comes.
-        Sound fades out and in there as between two epochs.
+        Sound fades out and in there as between two epochs. Pictures after `last_pts` are dropped as far as
+        their segments are not sealed, save for the first one of the earliest; returns how many.
         """
-        self._take_video(self._pictures.encode(None), end_pts)
-        # A context of its own: that of a stream is freed with its container, when Python looks for cycles.
-        self._pictures = self._configured(VideoCodecContext.create("libx264", "w"))
+        if self._pictures:
+            self._take(self._pictures.end_run(end_pts))
         self._first_pts = end_pts
         with self._lock:
+            dropped = self._drop_after(last_pts, end_pts)
+            self._last_pts = min(self._last_pts, end_pts - 1)  # ticks may have gone further
             self._end_segment(end_pts)
             self._sound.end_run(_audio_grid(end_pts))
             self._seal_complete()
+        return dropped
 
     def close(self, end_pts: int) -> None:
         """End the epoch at `end_pts`, until when the last picture is shown, and seal what is left.
@@ -178,20 +198,43 @@ class SegmentEncoder:
         finally:
             self._sealer.shutdown()
 
-    def _configured(self, codec: VideoCodecContext) -> VideoCodecContext:
-        codec.framerate = Fraction(self._parameters.fps)
-        codec.time_base = Fraction(1, VIDEO_TIMESCALE)
-        h264.configure(codec, self._parameters, self._preset)
-        return codec
+    def _check_follows(self, pts: int) -> None:
+        if pts <= self._last_pts or (self._open is None and pts != self._first_pts):
+            raise ValueError(f"timestamp {pts} after {self._last_pts}")
 
-    def _take_video(self, packets: list[Packet[VideoStream]], end_pts: int) -> None:
-        """Put the picture before `end_pts` into its segment, now that its duration is known."""
-        if self._open is None:
-            return
-        (packet,) = packets
-        assert packet.pts is not None
-        packet.duration = end_pts - packet.pts
-        self._open.video.append(packet)
+    def _may_open(self, pts: int) -> bool:
+        return self._open is None or pts - self._open.first_pts >= SEGMENT_S * VIDEO_TIMESCALE
+
+    def _take(self, packets: list[Packet[VideoStream]]) -> None:
+        """Put a picture into its segment, now that its duration is known."""
+        if self._open is not None:
+            self._open.video += packets
+
+    def _go_on(self, pts: int, opens: bool) -> None:
+        self._last_pts = pts
+        with self._lock:
+            if opens:
+                self._end_segment(pts)
+                self._open = _Draft(self._next_index, pts, self._wall_clock(pts))
+                self._next_index += 1
+            silent_until = (pts - AUDIO_WAIT_S * VIDEO_TIMESCALE) * AUDIO_SAMPLE_RATE // VIDEO_TIMESCALE
+            self._sound.silence_until(silent_until)
+            self._seal_complete()
+
+    def _drop_after(self, last_pts: float, end_pts: int) -> int:
+        dropped = 0
+        while self._open and self._open.first_pts > last_pts and self._closed:
+            dropped += len(self._open.video)
+            self._open = self._closed.pop()
+            self._next_index = self._open.index + 1
+        if self._open and (pictures := self._open.video):
+            # Each picture is told by what changed since those before it: the last ones can be left out.
+            while len(pictures) > 1 and pictures[-1].pts is not None and pictures[-1].pts > last_pts:
+                pictures.pop()
+                dropped += 1
+            self._last_pts = pictures[-1].pts or 0
+            pictures[-1].duration = end_pts - self._last_pts
+        return dropped
 
     def _end_segment(self, end_pts: int) -> None:
         if self._open is not None:
@@ -227,8 +270,10 @@ class SegmentEncoder:
     def _mux(self, video: list[Packet[VideoStream]], audio: list[Packet[AudioStream]]) -> bytes:
         file = io.BytesIO()
         with av.open(file, "w", format="mp4", container_options=_FRAGMENTED) as container:
-            video_stream = container.add_stream_from_template(self._video, opaque=True)
-            audio_stream = container.add_stream_from_template(self._sound.stream, opaque=True)
+            if self._pictures:
+                video_stream = container.add_stream_from_template(self._pictures.stream, opaque=True)
+            if self._sound.stream:
+                audio_stream = container.add_stream_from_template(self._sound.stream, opaque=True)
             for picture in video:
                 picture.stream = video_stream
                 container.mux(picture)
@@ -240,5 +285,4 @@ class SegmentEncoder:
 
 def _audio_grid(pts: int) -> int:
     """The first audio frame's start, in samples, that does not lie before the video timestamp `pts`."""
-    frame_ticks = AUDIO_FRAME_SAMPLES * VIDEO_TIMESCALE // AUDIO_SAMPLE_RATE
-    return -(-pts // frame_ticks) * AUDIO_FRAME_SAMPLES
+    return -(-pts // AUDIO_FRAME_TICKS) * AUDIO_FRAME_SAMPLES

@@ -1,5 +1,7 @@
 """What can go wrong while a page is recorded."""
 
+from panoreel.contracts.events import Program, Trouble
+
 
 class CaptureError(Exception):
     """The recording broke off; trying again may help."""
@@ -17,6 +19,21 @@ class ProgramFailed(CaptureError):
 
 class PageCrashed(CaptureError):
     """The browser, or the page in it, crashed."""
+
+
+class Accident(CaptureError):
+    """What a recording consists of broke, and can be set up anew: `cause` is what broke."""
+
+    def __init__(self, cause: Program | Trouble, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+class PageError(CaptureError):
+    """The page showed no content any more."""
+
+    code = "PageError"
+    permanent = True
 
 
 class ServiceUserUnusable(CaptureError):

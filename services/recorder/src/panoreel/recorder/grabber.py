@@ -11,10 +11,13 @@ import numpy as np
 import xcffib
 import xcffib.damage
 import xcffib.shm
+import xcffib.xfixes
 import xcffib.xproto
 from numpy.typing import NDArray
 
+from panoreel.recorder.bands import Bands, bands
 from panoreel.recorder.errors import ProgramFailed
+from panoreel.recorder.refresh import Refresh
 from panoreel.recorder.shared_memory import SharedMemory
 from panoreel.recorder.x11 import connect
 
@@ -31,15 +34,20 @@ LONGEST_STILL_S: Final = 1.0
 class Grabber:
     """Takes pictures of the top left `width` by `height` pixels of a display, at most `fps` a second.
 
-    `picture` is an array (height, width, 4) of uint8, BGRA, that `next` fills anew each time; it lies in
-    memory shared with the X server, whose user is `server_uid`. `late` counts the pictures that were taken
-    a frame or more after the page drew them. A context manager, for one thread at a time but for `end_at`.
-    Raises `ProgramFailed` when the X server goes away.
+    `picture` is an array (height, width, 4) of uint8, BGRA, in which `next` renews the rows that have
+    changed, which `bands` tells; it lies in memory shared with the X server, whose user is `server_uid`.
+    `late` counts the pictures that were taken a frame or more after the page drew them. Of the last one,
+    `changed` tells whether the page had drawn anything, and `late_s` by how much the time of `next` is after
+    that. A context manager, for one thread at a time but for `end_at`. Raises `ProgramFailed` when the X
+    server goes away.
     """
 
     def __init__(self, env: Mapping[str, str], width: int, height: int, fps: int, server_uid: int) -> None:
         self.late = 0
+        self.changed, self.late_s = False, 0.0
+        self.bands: Bands = ()
         self._period = 1 / fps
+        self._refresh = Refresh(fps)
         self._allowed_at = self._last_at = 0.0
         self._end = float("inf")
         self._damaged_at: float | None = None
@@ -65,7 +73,7 @@ class Grabber:
         os.eventfd_write(self._wake, 1)
 
     def start_over(self) -> None:
-        """Take the next picture at once, as the first one was, whether or not the page draws anything."""
+        """Take the next picture whole and at once, as the first one was, even if the page draws nothing."""
         self._last_at = 0.0
 
     def next(self) -> float | None:
@@ -90,25 +98,43 @@ class Grabber:
         return None
 
     def _grab(self, now: float) -> float:
-        if self._damaged_at is not None:
-            # Before the image, so that whatever is drawn meanwhile raises an event again.
-            self._damage.Subtract(self._damage_id, xcffib.NONE, xcffib.NONE)
-        height, width, _ = self.picture.shape
-        self._shm.GetImage(
-            self._root, 0, 0, width, height, 0xFFFFFFFF, xcffib.xproto.ImageFormat.ZPixmap, self._segment, 0
-        ).reply()
+        self._take()
         shown = now
         if self._damaged_at is not None and self._last_at:
+            drawn = self._refresh.shown(self._damaged_at)
             if now - self._damaged_at < self._period:
-                shown = self._damaged_at
+                shown = drawn
             else:
                 self.late += 1
         shown = max(shown, self._last_at + STAMP_S)
+        self.changed = self._damaged_at is not None
+        began_at = self._damaged_at if self._damaged_at is not None and self._last_at else shown
+        self.late_s = max(0.0, shown - began_at)
         self._damaged_at = None
         # A token bucket of one frame: regular frames that jitter all pass, and the mean rate is kept.
         self._allowed_at = max(self._allowed_at, shown - self._period) + self._period
         self._last_at = shown
         return shown
+
+    def _take(self) -> None:
+        height, width, _ = self.picture.shape
+        damaged: Bands = ()
+        if self._damaged_at is not None:
+            # Before the image, so that whatever is drawn meanwhile raises an event again.
+            self._damage.Subtract(self._damage_id, xcffib.NONE, self._region)
+            rectangles = self._xfixes.FetchRegion(self._region).reply().rectangles
+            damaged = bands(((one.y, one.y + one.height) for one in rectangles if one.x < width), height)
+        self.bands = damaged if self._last_at else ((0, height),)
+        form = xcffib.xproto.ImageFormat.ZPixmap
+        taken = [
+            self._shm.GetImage(
+                *(self._root, 0, top, width, bottom - top, 0xFFFFFFFF, form),
+                *(self._segment, top * width * 4),
+            )
+            for top, bottom in self.bands
+        ]
+        for image in taken:
+            image.reply()
 
     def _read_events(self, now: float) -> None:
         while (event := self._connection.poll_for_event()) is not None:
@@ -130,6 +156,10 @@ class Grabber:
         self._shm = connection(xcffib.shm.key)
         self._segment = connection.generate_id()
         self._shm.Attach(self._segment, memory.id, False, is_checked=True).check()
+        self._xfixes = connection(xcffib.xfixes.key)
+        self._xfixes.QueryVersion(5, 0).reply()
+        self._region = connection.generate_id()
+        self._xfixes.CreateRegion(self._region, 0, [], is_checked=True).check()
         self._damage = connection(xcffib.damage.key)
         self._damage.QueryVersion(1, 1).reply()
         self._damage_id = connection.generate_id()

@@ -1,33 +1,61 @@
 """H.264 for a recording: an x264 encoder whose parameter sets depend on `EncoderParameters` alone."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 from av import VideoFrame
 from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
+from av.video.plane import VideoPlane
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 from numpy.typing import NDArray
 
 from panoreel.contracts.media import EncoderParameters
+from panoreel.recorder.bands import Bands
 
 _LEVELS: Final = (
-    ("3.1", 108_000, 3_600, 18_000),
-    ("3.2", 216_000, 5_120, 20_480),
-    ("4.0", 245_760, 8_192, 32_768),
-    ("4.2", 522_240, 8_704, 34_816),
-    ("5.0", 589_824, 22_080, 110_400),
-    ("5.1", 983_040, 36_864, 184_320),
-    ("5.2", 2_073_600, 36_864, 184_320),
-    ("6.0", 4_177_920, 139_264, 696_320),
+    ("3.1", 108_000, 3_600, 18_000, 17_500_000),
+    ("3.2", 216_000, 5_120, 20_480, 25_000_000),
+    ("4.0", 245_760, 8_192, 32_768, 25_000_000),
+    ("4.2", 522_240, 8_704, 34_816, 62_500_000),
+    ("5.0", 589_824, 22_080, 110_400, 168_750_000),
+    ("5.1", 983_040, 36_864, 184_320, 300_000_000),
+    ("5.2", 2_073_600, 36_864, 184_320, 300_000_000),
+    ("6.0", 4_177_920, 139_264, 696_320, 300_000_000),
 )
-"""Level, macroblocks per second, per frame and per decoded picture buffer: ITU-T H.264, table A-1.
+"""Level, macroblocks per second, per frame and per decoded picture buffer, bits per second in High profile:
+ITU-T H.264, tables A-1 and A-2.
 
 It begins at 3.1 because the lower levels' bit rates are too small for a constant quality.
 """
 
+PRESETS: Final = ("veryfast", "superfast", "ultrafast")
+"""From the best to the cheapest; each may follow on any other."""
+
+_EFFORT: Final[Mapping[str, Mapping[str, object]]] = {
+    "veryfast": {"subme": 1, "me": "dia"},
+    "superfast": {"subme": 0},
+}
+"""What is changed in a preset, all of it header-neutral. Most of a page stands still or moves by whole
+pixels: searching between pixels costs a quarter of the time, and saves a few per cent of the bytes."""
+
+_CRF_WITHOUT_LOOKAHEAD: Final = 3
+"""x264 means its scale for encoders that look ahead (`mbtree`) and save bits on what soon changes. Without,
+the same number gives up to twice the bytes; this much more gives about the quality that is meant."""
+
+_PEAK: Final = 1.5
+_BUFFER_S: Final = 2
+"""A bit rate is kept in the mean. It may rise to the peak, and beyond by what a buffer of so long holds."""
+
 _ONE_THREAD_PIXELS_PER_S: Final = 1920 * 1080 * 30
 """Up to this rate one thread keeps up, and costs less in sum than two that share each picture."""
+
+_REACH: Final = 2
+"""Rows above and below a pair of rows whose colours it changes: 4:2:0 is scaled from more than two."""
+
+_MARGIN: Final = 8
+"""Rows above and below that are converted as well, for the scaler treats the edges differently."""
 
 _AVCOL_SPC_BT709: Final = 1
 """libavutil's number, which is not that of the scaler's `Colorspace.ITU709`."""
@@ -39,14 +67,16 @@ def coded_size(parameters: EncoderParameters) -> tuple[int, int]:
 
 
 def level(parameters: EncoderParameters) -> str:
-    """The lowest level that holds the picture size, the frame rate and the reference frames."""
+    """The lowest level that holds picture size, frame rate, reference frames and bit rate."""
     width, height = coded_size(parameters)
     macroblocks = -(-width // 16) * -(-height // 16)
-    for name, per_s, per_frame, buffered in _LEVELS:
+    peak = (parameters.bitrate or 0) * _PEAK
+    for name, per_s, per_frame, buffered, bits_per_s in _LEVELS:
         if (
             macroblocks * parameters.fps <= per_s
             and macroblocks <= per_frame
             and macroblocks * parameters.reference_frames <= buffered
+            and peak <= bits_per_s
         ):
             return name
     raise ValueError(f"no H.264 level holds {parameters}")
@@ -86,33 +116,65 @@ def configure(codec: VideoCodecContext, parameters: EncoderParameters, preset: s
         "sync-lookahead": 0,
         "mbtree": 0,
         "sliced-threads": int(codec.thread_count > 1),
+        **_EFFORT.get(preset, {}),
+        **_rate(parameters),
     }
     codec.options = {
         "preset": preset,
         "profile": parameters.profile,
-        "crf": str(parameters.crf),
         "forced-idr": "1",
         "x264-params": ":".join(f"{name}={value}" for name, value in x264.items()),
     }
 
 
+def _rate(parameters: EncoderParameters) -> Mapping[str, object]:
+    """x264's rate control, in kbit. Without `nal-hrd` no header tells of it."""
+    if parameters.bitrate is None:
+        return {"crf": min(51, parameters.crf + _CRF_WITHOUT_LOOKAHEAD)}
+    kbit_s = max(1, parameters.bitrate // 1000)
+    peak = {"vbv-maxrate": int(kbit_s * _PEAK), "vbv-bufsize": kbit_s * _BUFFER_S}
+    return {"bitrate": kbit_s, "ratetol": 0.5, **peak}
+
+
 class PictureConverter:
-    """Turns BGRA pictures into what the encoder takes: I420, BT.709, limited range, even size."""
+    """Turns BGRA pictures into what the encoder takes: I420, BT.709, limited range, even size.
+
+    An odd edge is repeated.
+    """
 
     def __init__(self, parameters: EncoderParameters) -> None:
         self._shape = (parameters.height, parameters.width, 4)
-        self._padding = ((0, parameters.height % 2), (0, parameters.width % 2), (0, 0))
         self._reformatter = VideoReformatter()
+        self._frame: VideoFrame | None = None
 
-    def convert(self, picture: NDArray[np.uint8]) -> VideoFrame:
+    def convert(self, picture: NDArray[np.uint8], changed: Bands | None = None) -> VideoFrame:
         """The frame for a (height, width, 4) `picture` with contiguous rows, which is not kept.
 
-        An odd edge is repeated. Raises `ValueError` for another shape.
+        It is good until the next call, for which only the `changed` rows are read; None stands for all.
+        Raises `ValueError` for another shape.
         """
         if picture.shape != self._shape:
             raise ValueError(f"a picture of shape {self._shape} was expected, not {picture.shape}")
-        if any(after for _, after in self._padding):
-            picture = np.pad(picture, self._padding, mode="edge")
+        if self._frame is None or changed is None or changed == ((0, self._shape[0]),):
+            self._frame = self._converted(picture)
+        else:
+            for top, bottom in changed:
+                self._renew(self._frame, picture, top, bottom)
+        return self._frame
+
+    def _renew(self, frame: VideoFrame, picture: NDArray[np.uint8], top: int, bottom: int) -> None:
+        """Convert a band of rows, and so much around it as the scaler of the colours looks at."""
+        first = max(0, top - _MARGIN)
+        band = self._converted(picture[first : bottom + _MARGIN])
+        top, bottom = max(0, top - _REACH), min(bottom + _REACH, frame.height)
+        for target, source, rows in zip(frame.planes, band.planes, (1, 2, 2), strict=True):
+            renewed = _rows(source)[(top - first) // rows : (bottom - first) // rows]
+            _rows(target)[top // rows : bottom // rows, : target.width] = renewed[:, : target.width]
+
+    def _converted(self, picture: NDArray[np.uint8]) -> VideoFrame:
+        padding = ((0, len(picture) % 2), (0, self._shape[1] % 2), (0, 0))
+        if any(after for _, after in padding):
+            picture = np.pad(picture, padding, mode="edge")
         return self._reformatter.reformat(
             VideoFrame.from_numpy_buffer(picture, format="bgra"),
             format="yuv420p",
@@ -122,3 +184,7 @@ class PictureConverter:
             dst_color_range=ColorRange.MPEG,
             threads=1,
         )
+
+
+def _rows(plane: VideoPlane) -> NDArray[np.uint8]:
+    return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)

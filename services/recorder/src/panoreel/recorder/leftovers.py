@@ -29,7 +29,8 @@ def sweep(run: Path) -> None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM if waited_s < OBEY_S else signal.SIGKILL)
         time.sleep(0.02)
-    remove_socket(run / "home")
+    for home in (run / "home", *run.glob("*/home")):
+        remove_socket(home)
     shutil.rmtree(run, ignore_errors=True)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
@@ -11,8 +12,10 @@ from urllib.parse import urlsplit
 from playwright.async_api import CDPSession, Error, Page, Request, Response
 from playwright.async_api import TimeoutError as LoadTimeout
 
+from panoreel.contracts.events import Trouble
 from panoreel.contracts.urls import redacted
-from panoreel.recorder.errors import PageCrashed, PageRefused
+from panoreel.recorder.documents import PDF_LOOK, pdf_shown
+from panoreel.recorder.errors import Accident, PageCrashed, PageRefused
 from panoreel.recorder.navigation import give_up, hangs, interrupting, refused_navigations
 from panoreel.recorder.proxy import Proxy
 from panoreel.recorder.visitor import Visitor, without_login
@@ -38,6 +41,13 @@ NETWORK_ERRORS: Final = (
 
 PROXY_ERRORS: Final = ("ERR_SOCKS_CONNECTION_FAILED", "ERR_FAILED")
 """What Chromium says when the proxy could not connect, and what CDP makes of it."""
+
+UNTRUSTED: Final = "ERR_CERT_"
+
+STAYS: Final = "ERR_ABORTED"
+"""What becomes of a way to a download, to no content, or to a page that was given up for yet another one."""
+
+BLANK: Final = "about:blank"
 
 GONE: Final = r"(?i)has been closed|connection closed|page crashed|frame was detached"
 """What Playwright says when there is nothing left that could open a page."""
@@ -78,13 +88,20 @@ PREPARE_MEDIA: Final = """async () => {
 class RecordedPage:
     """The page that `url` leads to, opened by `visitor` in the browser's one window."""
 
-    def __init__(self, page: Page, visitor: Visitor, url: str, proxy: Proxy) -> None:
+    def __init__(
+        self, page: Page, visitor: Visitor, url: str, proxy: Proxy, on_trouble: Callable[[Accident], None]
+    ) -> None:
+        """`on_trouble` is told when the page, once it is opened, leads to another one that is an error."""
         self._page = page
+        self._on_trouble = on_trouble
+        self._leaving = True
         self._visitor = visitor
         self._url = url
         self._proxy = proxy
         self._asked_for = url
         page.on("request", self._note_request)
+        page.on("response", self._note_response)
+        page.on("requestfailed", self._note_failure)
         self._is_media = False
         self._session: CDPSession | None = None
 
@@ -92,11 +109,15 @@ class RecordedPage:
         """Have the page opened under this `document.title`, by which its own scripts may tell a recording."""
         await self._page.add_init_script(TITLE.format(title=json.dumps(title)))
 
-    async def open(self, timeout_s: float) -> None:
-        """Load the page and wait until it has painted; raises `PageRefused` with a sentence for the user."""
+    async def open(self, timeout_s: float, *, bear_errors: bool = False) -> None:
+        """Load the page and wait until it has painted; raises `PageRefused` with a sentence for the user.
+
+        A page that comes with the status of an error is as good as any other to who is to `bear_errors`.
+        """
         self._check_scheme()
         self._session = await self._page.context.new_cdp_session(self._page)
         await self._page.add_init_script(MEDIA_LOOK)
+        await self._page.add_init_script(PDF_LOOK)
         await self._visitor.arrive(self._url)
         statuses: list[int] = []
 
@@ -114,8 +135,13 @@ class RecordedPage:
             self._visitor.check()
             self._check(statuses)
             raise self._failure(error.message) from None
-        self._page.remove_listener("response", note_status)
-        self._check(statuses)
+        finally:
+            self._leaving = False
+            self._page.remove_listener("response", note_status)
+        if not bear_errors:
+            self._check(statuses)
+        elif statuses and statuses[-1] >= 400:
+            self._on_trouble(_http_error(statuses[-1]))
         # A page that is too busy with itself to tell is recorded as it is.
         with suppress(TimeoutError):
             async with asyncio.timeout(PAINT_TIMEOUT_S):
@@ -139,6 +165,7 @@ class RecordedPage:
         """
         before = self._url
         self._url = url or self._url
+        self._leaving = True
         try:
             self._check_scheme()
             async with asyncio.timeout(timeout_s):
@@ -150,6 +177,8 @@ class RecordedPage:
         except BaseException:
             self._url = before
             raise
+        finally:
+            self._leaving = False
         with suppress(TimeoutError, Error):
             async with asyncio.timeout(PAINT_TIMEOUT_S):
                 await self._page.wait_for_load_state()
@@ -167,7 +196,7 @@ class RecordedPage:
             refused_navigations(self._page, arriving) as refusals,
         ):
             try:
-                if again and not hanging:
+                if again and not hanging and self._page.url != BLANK:
                     await self._page.reload(wait_until="commit", timeout=0)
                 else:
                     await self._page.goto(without_login(self._url), wait_until="commit", timeout=0)
@@ -186,6 +215,7 @@ class RecordedPage:
         while True:
             try:
                 self._is_media = await self._page.evaluate(PREPARE_MEDIA)
+                await pdf_shown(self._page)
                 await self._page.evaluate(PAINTED)
                 return
             except Error:
@@ -199,6 +229,20 @@ class RecordedPage:
         if request.is_navigation_request() and request.frame.parent_frame is None:
             self._asked_for = request.url  # where a redirect leads is a request of its own
 
+    def _note_response(self, response: Response) -> None:
+        if self._troubles(response.request) and response.status >= 400:
+            self._on_trouble(_http_error(response.status))
+
+    def _note_failure(self, request: Request) -> None:
+        failure = request.failure or ""
+        if self._troubles(request) and STAYS not in failure:
+            trouble: Trouble = "certificate_error" if UNTRUSTED in failure else "network_error"
+            self._on_trouble(Accident(trouble, f"the page could not be opened: {self._words(failure)}"))
+
+    def _troubles(self, request: Request) -> bool:
+        """Whether the page would be gone with this request, and nobody but it has asked for that."""
+        return not self._leaving and request.is_navigation_request() and request.frame.parent_frame is None
+
     def _failure(self, message: str) -> PageRefused | PageCrashed:
         """What Playwright says, in words; its own message holds the whole URL."""
         if re.search(GONE, message):
@@ -207,17 +251,25 @@ class RecordedPage:
             return PageRefused(
                 "invalid RecordURL or unsupported RecordURL, please check again: it is a download, not a page"
             )
+        return self._refused(self._words(message))
+
+    def _words(self, message: str) -> str:
+        """What the network error that `message` names means."""
         found = re.search(r"net::(ERR_\w+)", message)
         name = found.group(1) if found else "ERR_FAILED"
         if name in PROXY_ERRORS:
             name = self._proxy.failure(self._asked_for) or name
         for pattern, words in NETWORK_ERRORS:
             if re.fullmatch(pattern, name):
-                return self._refused(f"{words} ({name})")
-        return self._refused(f"the browser says {name}")
+                return f"{words} ({name})"
+        return f"the browser says {name}"
 
     def _refused(self, why: str) -> PageRefused:
         return PageRefused(f"RecordURL {redacted(self._url)} could not be opened: {why}")
+
+
+def _http_error(code: int) -> Accident:
+    return Accident("http_error", f"the page answered {_status(code)}")
 
 
 def _status(code: int) -> str:

@@ -8,6 +8,7 @@ import os
 import pwd
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -115,6 +116,13 @@ async def end(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
+
+
+def reap_orphans() -> None:
+    """Reap what programs of ours have left behind when they were killed, and made our children (prctl(2))."""
+    for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        with suppress(ChildProcessError):  # somebody else waited for it
+            os.waitpid(int(pid), os.WNOHANG)
 
 
 def log_tail(log: Path, lines: int = 5) -> str:

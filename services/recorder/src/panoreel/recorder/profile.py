@@ -6,6 +6,9 @@ from typing import Any, Final
 
 from panoreel.recorder.privileges import ProgramUser
 
+WEBRTC_PORTS: Final = (61_000, 65_535)
+"""Where the browser receives UDP: past what Linux hands out to everybody else (ip_local_port_range)."""
+
 FILES: Final[dict[str, dict[str, Any]]] = {
     "Default/Preferences": {
         "credentials_enable_service": False,
@@ -13,6 +16,7 @@ FILES: Final[dict[str, dict[str, Any]]] = {
         "autofill": {"profile_enabled": False, "credit_card_enabled": False},
         "printing": {"enabled": False},
         "translate": {"enabled": False},
+        "webrtc": {"udp_port_range": "{}-{}".format(*WEBRTC_PORTS)},
     },
     # No server can make it ask for a name and a password: see Visitor for those of the RecordURL.
     "Local State": {"auth": {"schemes": ""}},

@@ -87,6 +87,12 @@ class PageCallAnswered(Frozen):
     error: str | None = None
 
 
+class Ready(Frozen):
+    """The stage is set and waits for a `RecordingOrder`; not told by a child that has one by then."""
+
+    report: Literal["ready"] = "ready"
+
+
 class Started(Frozen):
     """The first frame was captured."""
 
@@ -194,7 +200,8 @@ class Failed(Frozen):
 
 
 Report = Annotated[
-    Started
+    Ready
+    | Started
     | SegmentSealed
     | Paused
     | Resumed

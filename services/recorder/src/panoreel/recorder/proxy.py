@@ -41,13 +41,15 @@ def network_options(proxy_port: int, webrtc_udp: bool) -> list[str]:
         "--webrtc-ip-handling-policy=disable_non_proxied_udp",
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     ]
+    # A page that may not know its own address names it so, and nobody else here could answer to the name.
+    together = ["--host-resolver-rules=MAP *.local 127.0.0.1"]
     return [
         f"--proxy-server=socks5://127.0.0.1:{proxy_port}",
         "--proxy-bypass-list=<-loopback>",  # loopback is by no means to be reached without it
         # Of its own accord it asks its maker for components and accounts, whatever else is switched off.
         f"--component-updater=url-source={NOWHERE}",
         f"--gaia-url={NOWHERE}",
-        *([] if webrtc_udp else alone),
+        *(together if webrtc_udp else alone),
     ]
 
 

@@ -1,25 +1,18 @@
 """The story of one recording: a stage is set, a page is shown on it, and what it shows is captured."""
 
-from __future__ import annotations  # what takes long to load is loaded while the programs start
-
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from panoreel.contracts.events import Failure
-from panoreel.contracts.media import SegmentMedia
 from panoreel.recorder import protocol
 from panoreel.recorder.controls import Controls
 from panoreel.recorder.errors import ManualStartTimeout, PageRefused, PauseTimeout, SettingRefused
-from panoreel.recorder.protocol import LimitReached, RecordingOrder, SegmentSealed, Started, Stopped
+from panoreel.recorder.performance import Performance
+from panoreel.recorder.protocol import LimitReached, RecordingOrder, Started, Stopped
 from panoreel.recorder.stage import Stage
-
-if TYPE_CHECKING:
-    from panoreel.recorder.capture import Capture
-    from panoreel.recorder.page import RecordedPage
 
 ALIVE_S: Final = 5.0
 """How often a recording that waits says that it does."""
@@ -39,6 +32,7 @@ class Recording:
         self._order = order
         self._controls = controls
         self._tell = tell
+        self._performance = Performance(order, controls, tell)
 
     async def run(self) -> None:
         """Record the page until it is stopped, or reaches the duration limit.
@@ -47,30 +41,25 @@ class Recording:
         """
         stop = self._controls.stop
         opening = asyncio.create_task(self._open())
-        await _first(opening, stop)
-        if not opening.done():
-            opening.cancel()
-            await asyncio.wait({opening})
-            self._tell(Stopped(frames=0, duration_s=0))
-            return
-        stage, page, capture = opening.result()
-        beside = (stage.ended(), self._refresh(page), self._show_life())
-        async with _beside(*beside) as accidents:
-            if await self._may_begin(accidents):
-                await self._capture(page, capture, accidents)
-            else:
+        try:
+            await _first(opening, stop)
+            if not opening.done():
+                opening.cancel()
+                await asyncio.wait({opening})
                 self._tell(Stopped(frames=0, duration_s=0))
+                return
+            opening.result()
+            beside = (self._performance.go_on(), self._refresh(), self._show_life())
+            async with _beside(*beside) as accidents:
+                if await self._may_begin(accidents):
+                    await self._capture(accidents)
+                else:
+                    self._tell(Stopped(frames=0, duration_s=0))
+        finally:
+            await self._performance.close()
 
-    async def _open(self) -> tuple[Stage, RecordedPage, Capture]:
-        """Have the page on the screen, ready for its first picture."""
-        stage = await self._stage
-        from panoreel.recorder.capture import Capture
-
-        def sealed(path: Path, media: SegmentMedia) -> None:
-            self._tell(SegmentSealed(path=path, media=media))
-
-        capture = Capture(self._order, stage.grabber, stage.sound, sealed)
-        return stage, await stage.show(self._order, self._controls), capture
+    async def _open(self) -> None:
+        await self._performance.open(await self._stage)
 
     async def _may_begin(self, accidents: asyncio.Future[Any]) -> bool:
         """Wait until the page has called startRecord, if that is the order, and no pause holds us.
@@ -99,9 +88,9 @@ class Recording:
             f"the recording was paused before its first frame and not resumed within {timeout_s:g} s"
         )
 
-    async def _capture(self, page: RecordedPage, capture: Capture, accidents: asyncio.Future[Any]) -> None:
+    async def _capture(self, accidents: asyncio.Future[Any]) -> None:
         """From the first picture to the sealed last segment."""
-        stop = self._controls.stop
+        stop, capture = self._controls.stop, self._performance.capture
         capture.start()
         ended = asyncio.create_task(capture.ended())
         try:
@@ -109,7 +98,7 @@ class Recording:
             if capture.started.done():
                 self._tell(Started(wall_time=capture.started.result()))
                 self._controls.begin(capture)
-                await page.begin()
+                await self._performance.begin()
             await _first(stop, accidents, ended)
             if accidents.done():
                 accidents.result()
@@ -121,13 +110,13 @@ class Recording:
             self._tell(LimitReached())
         self._tell(Stopped(frames=capture.frames, duration_s=length_s))
 
-    async def _refresh(self, page: RecordedPage) -> None:
+    async def _refresh(self) -> None:
         """Load the page anew when that is asked for, one time after the other; each request is answered."""
         while True:
             url, count = await self._controls.next_refresh()
             failure = None
             try:
-                await page.refresh(url, self._order.load_timeout_s)
+                await self._performance.refresh(url)
             except (PageRefused, SettingRefused) as error:
                 failure = Failure(code=error.code, message=str(error))
             for _ in range(count):
@@ -136,7 +125,7 @@ class Recording:
     async def _show_life(self) -> None:
         while True:
             await asyncio.sleep(ALIVE_S)
-            if self._controls.waiting:
+            if self._controls.waiting or self._performance.capture.interrupted:
                 self._tell(protocol.Alive())
 
 

@@ -6,7 +6,6 @@ and the outbox waits as long as it must.
 
 import asyncio
 import shutil
-import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
@@ -26,8 +25,7 @@ from panoreel.eventlog.errors import SecretsUnavailable
 from panoreel.eventlog.leases import Lease
 from panoreel.recorder import protocol
 from panoreel.recorder.child_process import ChildProcess
-from panoreel.recorder.leftovers import sweep
-from panoreel.recorder.protocol import Failed, RecordingOrder, StageOrder, Stopped
+from panoreel.recorder.protocol import Failed, RecordingOrder, Stopped
 from panoreel.recorder.recorder import Recorder
 from panoreel.recorder.recovery import give_back
 from panoreel.recorder.segments import make_spool, sealed
@@ -39,9 +37,6 @@ OPENING_S: Final = 120.0
 SILENCE_S: Final = 30.0
 """A child that records has a segment to tell of every few seconds, one that waits says so: after this long
 it hangs."""
-
-TIDY_UP_S: Final = 5.0
-"""How long a child may take to end what it started, after its last report."""
 
 _ACCIDENTS: Final[dict[type[protocol.Report], type[Accident]]] = {
     protocol.Troubled: PageTroubled,
@@ -97,9 +92,8 @@ class Session:
     async def run(self) -> None:
         """Record until the task is stopped, fails, or is lost."""
         lease = Lease(self._recorder.log, self._task.task_id, self._recorder.id, self._task.epoch)
-        run = Path(tempfile.mkdtemp(dir=self._recorder.settings.run_dir))
         try:
-            async with asyncio.TaskGroup() as group, self._child(run) as child:
+            async with asyncio.TaskGroup() as group, self._child() as child:
                 keeping = [group.create_task(lease.keep()), group.create_task(self._send())]
                 if child:
                     steering = Steering(self._recorder, self._task, self._claimed, child)
@@ -115,30 +109,26 @@ class Session:
             await lease.release()
         finally:
             self._recorder.recording.discard(self.spool)
-            await asyncio.to_thread(sweep, run)
 
     @asynccontextmanager
-    async def _child(self, run: Path) -> AsyncIterator[ChildProcess | None]:
+    async def _child(self) -> AsyncIterator[ChildProcess | None]:
         """The process that records, given time to tidy up at the end; None if there is nothing to record."""
         order = await self._order()
         if order is None:
             yield None
             return
-        child = await ChildProcess.start(self._stage_order(run, order))
+        stage = self._recorder.stage(order.encoder, order.browser.look)
+        warm = await self._recorder.warm.take(stage)
+        child = warm or await ChildProcess.start(stage)
         child.record(order)
+        self._log.info("child records", pid=child.pid, warm=warm is not None)
         try:
             yield child
         except BaseException:
             child.kill()
             raise
         finally:
-            try:
-                async with asyncio.timeout(TIDY_UP_S):
-                    exit_code = await child.exited()
-            except TimeoutError:
-                child.kill()
-                exit_code = await child.exited()
-            self._log.info("child ended", exit_code=exit_code)
+            self._log.info("child ended", exit_code=await child.close())
 
     async def _record(self, steering: Steering) -> None:
         """Take what the child reports, until it has nothing more to say."""
@@ -156,19 +146,6 @@ class Session:
             except TimeoutError:
                 child.kill()
                 await child.exited()
-
-    def _stage_order(self, run: Path, order: RecordingOrder) -> StageOrder:
-        picture, recorder = order.encoder, self._recorder
-        return StageOrder(
-            run=run,
-            user=recorder.settings.user,
-            width=picture.width,
-            height=picture.height,
-            fps=picture.fps,
-            look=order.browser.look,
-            allowed_networks=recorder.settings.allowed_networks,
-            webrtc_udp=recorder.webrtc_udp,
-        )
 
     async def _order(self) -> RecordingOrder | None:
         """What the child is to do; None when there is nothing to do, and then `_end` says why."""
@@ -215,6 +192,7 @@ class Session:
                 match report:
                     case protocol.Started():
                         patience_s = SILENCE_S
+                        self._recorder.warm.began()
                         steering.began()
                         self._queue(commands.ReportStarted(epoch, report.wall_time))
                         self._outbox.put_nowait(steering.begin_is_told)

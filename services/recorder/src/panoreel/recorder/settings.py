@@ -1,6 +1,5 @@
 """The recorder's settings."""
 
-import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -24,4 +23,14 @@ class RecorderSettings(BlobSettings, ReachingSettings):
     start_timeout_s: float = Field(
         default=600, gt=0, description="how long the first frame may wait for startRecord, or in a pause"
     )
-    max_recordings: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    warm_recordings: int = Field(
+        default=1, ge=0, description="how many browsers wait for a task of the usual size"
+    )
+    max_recordings: int | None = Field(default=None, ge=1, description="at once; None: as load allows")
+    max_load: float = Field(
+        default=0.8, gt=0, description="share of the processors up to which another recording is begun"
+    )
+    cores_per_recording: float = Field(
+        default=0.5, ge=0, description="kept free for a recording that begins, until its load is measured"
+    )
+    memory_per_recording_mib: int = Field(default=700, ge=0, description="kept free for one that begins")

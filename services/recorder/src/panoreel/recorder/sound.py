@@ -28,14 +28,22 @@ BACKLOG_S: Final = 0.12
 """How old a sample must be before it is read. The sink renders ahead of its time, so that a fresh sample has
 a negative age, which libpulse's simple interface reports as 0."""
 
+LATENCY_MS: Final = 32
+"""How long sound waits from the browser to where it is heard. A media element makes up for that, a script
+does not: with `Refresh.sound_lead_s` both are in sync. At three of its buffers Chromium knows it exactly."""
+
 BLOCK_BYTES: Final = BLOCK_SAMPLES * CHANNELS * 2
 
 
 class SoundServer:
-    """A PulseAudio daemon with a 48 kHz stereo null sink."""
+    """A PulseAudio daemon with a 48 kHz stereo null sink.
 
-    def __init__(self, user: ProgramUser, home: Path) -> None:
+    Sound is stamped `lead_s` earlier than it is heard.
+    """
+
+    def __init__(self, user: ProgramUser, home: Path, lead_s: float = 0.0) -> None:
         self._user = user
+        self._lead_s = lead_s
         self._home = home
         self._socket = home / "pulse.socket"
         self._log = home / "pulseaudio.log"
@@ -46,8 +54,14 @@ class SoundServer:
         """What a client of this server needs in its environment."""
         return {"PULSE_SERVER": f"unix:{self._socket}", "PULSE_COOKIE": str(self._home / "pulse.cookie")}
 
+    @property
+    def browser_env(self) -> dict[str, str]:
+        """What a browser needs that plays sound on it."""
+        return {**self.env, "PULSE_LATENCY_MSEC": str(LATENCY_MS)}
+
     async def start(self) -> None:
         """Start the server; raises `ProgramFailed` when it does not come up."""
+        self._configure()
         # Without rewinds the sink renders at most 50 ms ahead, and not 2 s while nobody has asked for less.
         form = f"format=s16le rate={AUDIO_SAMPLE_RATE} channels={CHANNELS}"
         sink = f"module-null-sink sink_name=page {form} norewinds=1"
@@ -71,6 +85,13 @@ class SoundServer:
                 raise ProgramFailed(f"the sound server did not start: {log_tail(self._log)}")
             await asyncio.sleep(0.01)
 
+    def _configure(self) -> None:
+        """Make browsers play at the sink's rate: they ask for the server's own (pulse-daemon.conf(5))."""
+        config = self._user.make_directory(self._home / ".config")
+        file = self._user.make_directory(config / "pulse") / "daemon.conf"
+        file.write_text(f"default-sample-rate = {AUDIO_SAMPLE_RATE}\n")
+        self._user.own(file)
+
     async def stop(self) -> None:
         """End the server, however far its start has come."""
         if self._process is not None:
@@ -83,14 +104,15 @@ class SoundServer:
         raise ProgramFailed("the sound server ended")
 
     def blocks(self) -> Iterator[tuple[NDArray[np.int16], float]]:
-        """All that is played: blocks of samples (n, 2), and the monotonic time of their first sample.
+        """All that is played: blocks of samples (n, 2), and when their first was, on the monotonic clock.
 
         Blocks the calling thread; raises `ProgramFailed` when the server goes away.
         """
         import numpy as np
         from pasimple import PA_SAMPLE_S16LE, PA_STREAM_RECORD, PaSimple, PaSimpleError
 
-        os.environ.update(self.env)  # libpulse would otherwise look for a cookie in our home, or make one
+        # Libpulse would otherwise look for a cookie in our home, or make one.
+        os.environ.update(self.env)
         try:
             with PaSimple(
                 PA_STREAM_RECORD,
@@ -105,7 +127,7 @@ class SoundServer:
                 while True:
                     while (age_s := stream.get_latency() / 1e6) < BACKLOG_S:
                         time.sleep(BACKLOG_S - age_s)
-                    played_at = time.monotonic() - age_s
+                    played_at = time.monotonic() - age_s - self._lead_s
                     block = np.frombuffer(stream.read(BLOCK_BYTES), np.int16).reshape(-1, CHANNELS)
                     yield block, played_at
         except PaSimpleError as error:

@@ -3,10 +3,13 @@
 from __future__ import annotations  # what takes long to load is loaded while the programs start
 
 import asyncio
+import shutil
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Self
 
 from panoreel.recorder.controls import Controls
+from panoreel.recorder.errors import Accident
 from panoreel.recorder.page_functions import PageFunctions
 from panoreel.recorder.privileges import ProgramUser
 from panoreel.recorder.protocol import RecordingOrder, StageOrder
@@ -26,16 +29,21 @@ class Stage:
     Raises `CaptureError` on entry when something of it does not start.
     """
 
-    def __init__(self, order: StageOrder) -> None:
+    def __init__(self, order: StageOrder, number: int = 1) -> None:
+        """Of the stages of one recording, all but the first have a directory of their own below `run`."""
         self._order = order
+        self.number = number
+        self._run = order.run if number == 1 else order.run / str(number)
         self._window: Page | None = None
+        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         order = self._order
         async with AsyncExitStack() as stack:
             loading = asyncio.create_task(asyncio.to_thread(_load))
             user = ProgramUser.choose(order.user)
-            self._studio = await stack.enter_async_context(Studio(user, order))
+            self._run.mkdir(exist_ok=True)
+            self._studio = await stack.enter_async_context(Studio(user, self._run, order))
             await loading
             from panoreel.recorder.grabber import Grabber
 
@@ -50,31 +58,34 @@ class Stage:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+        await asyncio.to_thread(shutil.rmtree, self._run / "home", ignore_errors=True)
+
+    def another(self) -> Stage:
+        """A stage like this, not yet set."""
+        return Stage(self._order, self.number + 1)
 
     @property
     def sound(self) -> SoundServer:
         """What is heard here."""
         return self._studio.sound
 
-    async def show(self, order: RecordingOrder, controls: Controls) -> RecordedPage:
-        """Have the page on the screen, ready for its first picture.
-
-        Raises `PageRefused`, `SettingRefused`, `PageCrashed`.
-        """
+    async def prepare(
+        self, order: RecordingOrder, controls: Controls, on_trouble: Callable[[Accident], None]
+    ) -> RecordedPage:
+        """The page in the browser's window, not yet opened; it tells `on_trouble` of what is no content."""
         from panoreel.recorder.page import RecordedPage
         from panoreel.recorder.visitor import Visitor
 
         assert self._window is not None
         await PageFunctions(controls).install(self._window.context)
         visitor = Visitor(self._window, order.browser)
-        page = RecordedPage(self._window, visitor, order.record_url, self._studio.proxy)
+        page = RecordedPage(self._window, visitor, order.record_url, self._studio.proxy, on_trouble)
         if order.page_title is not None:
             await page.name(order.page_title)
-        await page.open(order.load_timeout_s)
         return page
 
     async def ended(self) -> None:
-        """Wait for any of the programs to end by itself, or the page to crash; raises `CaptureError` then."""
+        """Wait for any of the programs to end by itself, or the page to crash; raises `Accident` then."""
         await self._studio.ended()
 
 

@@ -17,6 +17,7 @@ import structlog
 from panoreel.reach.addresses import NOT_PUBLIC_4, NOT_PUBLIC_6, PUBLIC_6, Address, Networks
 from panoreel.recorder.errors import ServiceUserUnusable
 from panoreel.recorder.privileges import ProgramUser
+from panoreel.recorder.profile import WEBRTC_PORTS
 
 NFT: Final = "/usr/sbin/nft"
 RESOLVER_SETTINGS: Final = Path("/etc/resolv.conf")
@@ -51,7 +52,11 @@ async def may_send_udp(setting: WebrtcUdp, user: str | None, allowed: Networks) 
 
 
 def rules(uid: int, allowed: Networks, resolvers: Iterable[Address]) -> str:
-    """The table as nft(8) reads it: TCP to the proxy, name service, and UDP to public addresses."""
+    """The table as nft(8) reads it: TCP to the proxy, name service, and UDP to public addresses.
+
+    On this machine browsers reach nothing but browsers: a page may call itself.
+    """
+    ports = "{}-{}".format(*WEBRTC_PORTS)
     accepted = [f"{_destination(network)} meta l4proto udp accept" for network in allowed]
     accepted += [f"{_destination(resolver)} udp dport 53 accept" for resolver in resolvers]
     return f"""
@@ -64,6 +69,7 @@ def rules(uid: int, allowed: Networks, resolvers: Iterable[Address]) -> str:
         }}
         chain browser {{
             oifname "lo" meta l4proto tcp accept
+            ip daddr 127.0.0.1 udp sport {ports} udp dport {ports} accept
             {"; ".join(accepted)}
             meta l4proto != udp drop
             fib daddr type != unicast drop

@@ -1,6 +1,7 @@
 """What the recorder does: it first gives back what an earlier run left, then claims tasks while it has room.
 
-Each claimed task is recorded by a child process of its own; a `Session` looks after it.
+Each claimed task is recorded by a child process of its own; a `Session` looks after it. Some children wait
+for tasks in advance.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from panoreel.eventlog.log import open_log
 from panoreel.eventlog.secrets import SecretStore
 from panoreel.recorder.recorder import Recorder
 from panoreel.recorder.recovery import left_behind, try_give_back
+from panoreel.recorder.room import Room
 from panoreel.recorder.session import Session
 from panoreel.recorder.settings import RecorderSettings
 from panoreel.recorder.udp import may_send_udp
@@ -35,10 +37,10 @@ async def work(settings: RecorderSettings, ready: Callable[[], None]) -> None:
         await announce(log, WEBRTC_UDP, settings.recorder_id, "filtered" if udp else "off")
         recorder = Recorder(settings, log, stores, secrets, udp)
         spools = await left_behind(recorder)
-        queue = await ClaimQueue.open(log)
-        async with asyncio.TaskGroup() as sessions:
+        async with ClaimQueue.open(log) as queue, asyncio.TaskGroup() as sessions:
             for spool in spools:  # beside each other and all else: a store of one may be away for long
                 sessions.create_task(try_give_back(recorder, spool, RESTARTED))
+            sessions.create_task(recorder.warm.keep(settings.warm_recordings))
             ready()
             await _claim_while_there_is_room(recorder, queue, sessions)
 
@@ -46,16 +48,12 @@ async def work(settings: RecorderSettings, ready: Callable[[], None]) -> None:
 async def _claim_while_there_is_room(
     recorder: Recorder, queue: ClaimQueue, sessions: asyncio.TaskGroup
 ) -> None:
-    room = asyncio.Semaphore(recorder.settings.max_recordings)
+    room = Room(recorder.settings)
     try:
         while True:
-            await room.acquire()
-            session = await _claim(recorder, queue, sessions)
-            if session is None:
-                room.release()
-            else:
-                running = sessions.create_task(_run(recorder, session))
-                running.add_done_callback(lambda _: room.release())
+            await room.available()
+            if session := await _claim(recorder, queue, sessions):
+                room.take(sessions.create_task(_run(recorder, session)))
     except asyncio.CancelledError:
         # The sessions are cancelled next, and can tell this from a failure of their own.
         recorder.shutting_down = True

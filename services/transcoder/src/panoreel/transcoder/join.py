@@ -21,7 +21,7 @@ from panoreel.transcoder.timeline import Stretch, Timeline
 _MP4: Final = {
     "movflags": "faststart",
     "video_track_timescale": str(VIDEO_TIMESCALE),
-    # Both tracks begin at 0 and nothing is to be skipped.
+    # All tracks begin at 0 and nothing is to be skipped.
     "use_editlist": "0",
     "avoid_negative_ts": "disabled",
     "fflags": "+bitexact",
@@ -30,7 +30,7 @@ _MP4: Final = {
 
 @dataclass(frozen=True)
 class JoinedFile:
-    """A complete MP4, both tracks beginning at 0."""
+    """A complete MP4, its tracks beginning at 0."""
 
     bytes: int
     sha256: str
@@ -108,7 +108,10 @@ class _StretchFile:
 
 
 class _Tracks:
-    """The output's sound and pictures, taken over packet by packet from one stretch after the other."""
+    """The output's sound and pictures, taken over packet by packet from one stretch after the other.
+
+    There are as many tracks as the segments have, and in their order: one of pictures, of sound, or both.
+    """
 
     def __init__(self, container: OutputContainer) -> None:
         self.frames = 0
@@ -117,8 +120,8 @@ class _Tracks:
 
     def append(self, stretch: Stretch, source: InputContainer) -> None:
         if not self._container.streams:
-            self._container.add_stream_from_template(source.streams.video[0], opaque=True)
-            self._container.add_stream_from_template(source.streams.audio[0], opaque=True)
+            for track in source.streams:
+                self._container.add_stream_from_template(track, opaque=True)
         for packet in source.demux():
             if packet.pts is None:  # the demuxer's sign for the end
                 continue
@@ -131,7 +134,7 @@ class _Tracks:
                 self._container.mux(packet)
 
     def finish(self, samples: int) -> None:
-        """Show the last picture until the end of the sound."""
+        """Show the last picture until the end."""
         self._release(_ticks(samples))
 
     def _append_picture(self, stretch: Stretch, packet: Packet[Stream], pts: int) -> None:

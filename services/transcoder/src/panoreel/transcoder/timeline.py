@@ -1,17 +1,28 @@
 """Where each segment lies in the output: media after media, whatever was lost in between.
 
 The output is measured in audio frames, because sound cannot be cut elsewhere without encoding it anew;
-the pictures follow. Wherever media is missing the output goes on with what comes next, without a hole.
+the pictures follow, also where there is no sound. Wherever media is missing the output goes on with what
+comes next, without a hole.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Final
 
 from panoreel.contracts.envelope import StoredEvent
-from panoreel.contracts.events import Gap, PauseRequested, ResumeRequested, StopRequested
+from panoreel.contracts.events import (
+    Gap,
+    PauseRequested,
+    RecordingResumed,
+    ResumeRequested,
+    StopRequested,
+)
 from panoreel.contracts.media import AUDIO_SAMPLE_RATE, VIDEO_TIMESCALE, Segment
+
+TOLERANCE_S: Final = 0.1
+"""A recorder's clock may be set by so much while it records, without anything being lost."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,10 @@ Pause = tuple[datetime, datetime]
 
 
 def pauses(history: Iterable[StoredEvent]) -> tuple[Pause, ...]:
-    """The pauses that were asked for and ended, by a task's events in their order."""
+    """The pauses that were asked for and ended, by a task's events in their order.
+
+    One lasts until its recorder has carried out the end.
+    """
     found: list[Pause] = []
     began: datetime | None = None
     for stored in history:
@@ -69,6 +83,8 @@ def pauses(history: Iterable[StoredEvent]) -> tuple[Pause, ...]:
             case ResumeRequested() | StopRequested() if began:
                 found.append((began, stored.envelope.time))
                 began = None
+            case RecordingResumed() if found:
+                found[-1] = found[-1][0], stored.envelope.time
     return tuple(found)
 
 
@@ -114,16 +130,17 @@ def _contiguous(segments: list[Segment]) -> list[list[Segment]]:
 
 
 def _gaps(stretches: list[Stretch], paused: Sequence[Pause]) -> Iterable[Gap]:
-    """Lost time before each stretch. Clocks of two machines may differ, and epochs overlap: then, none."""
-    ended: datetime | None = None
+    """Lost time before each segment. Clocks of two machines may differ, and epochs overlap: then, none."""
+    before: Segment | None = None
     for stretch in stretches:
-        first, last = stretch.segments[0], stretch.segments[-1]
-        began = _epoch_begin(first) if ended is None else ended
-        lost_s = (first.wall_time - began).total_seconds()
-        lost_s -= sum(_overlap_s((began, first.wall_time), pause) for pause in paused)
-        if lost_s > 0:
-            yield Gap(output_s=stretch.output_sample / AUDIO_SAMPLE_RATE, lost_s=lost_s, wall_time=began)
-        ended = last.wall_time + timedelta(seconds=(last.end_pts - last.first_pts) / VIDEO_TIMESCALE)
+        for segment in stretch.segments:
+            began = _end(before) if before else _epoch_begin(segment)
+            lost_s = (segment.wall_time - began).total_seconds()
+            lost_s -= sum(_overlap_s((began, segment.wall_time), pause) for pause in paused)
+            if lost_s > (0 if segment is stretch.segments[0] else TOLERANCE_S):
+                output_sample = stretch.output_sample + segment.first_sample - stretch.first_sample
+                yield Gap(output_s=output_sample / AUDIO_SAMPLE_RATE, lost_s=lost_s, wall_time=began)
+            before = segment
 
 
 def _overlap_s(one: Pause, other: Pause) -> float:
@@ -133,3 +150,8 @@ def _overlap_s(one: Pause, other: Pause) -> float:
 def _epoch_begin(segment: Segment) -> datetime:
     """When the first picture of the segment's epoch was shown."""
     return segment.wall_time - timedelta(seconds=segment.first_pts / VIDEO_TIMESCALE)
+
+
+def _end(segment: Segment) -> datetime:
+    """Until when its last picture was shown."""
+    return segment.wall_time + timedelta(seconds=(segment.end_pts - segment.first_pts) / VIDEO_TIMESCALE)

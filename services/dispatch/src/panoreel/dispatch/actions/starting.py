@@ -5,19 +5,12 @@ from uuid import uuid4
 from panoreel.contracts import commands, events, names
 from panoreel.contracts.commands import TaskExists
 from panoreel.contracts.events import StorageType
-from panoreel.contracts.identifiers import scoped
-from panoreel.contracts.media import EncoderParameters
+from panoreel.contracts.identifiers import Priority, scoped
 from panoreel.contracts.urls import redacted
 from panoreel.dispatch.actions.calls import Call, Data
 from panoreel.dispatch.actions.repetition import RequestDigests
 from panoreel.dispatch.actions.tasks import Tasks
-from panoreel.dispatch.parameters import (
-    DEFAULT_DURATION_S,
-    DEFAULT_HEIGHT,
-    DEFAULT_WIDTH,
-    InvalidParam,
-    StartParameters,
-)
+from panoreel.dispatch.parameters import DEFAULT_DURATION_S, InvalidParam, StartParameters
 from panoreel.dispatch.reach import check_reach
 from panoreel.eventlog.secrets import SecretStore, TaskSecrets
 from panoreel.reach.addresses import Networks
@@ -108,12 +101,13 @@ class Starting:
             record_url=redacted(parameters.RecordURL),
             callback_url=redacted(callback_url) if callback_url else None,
             secrets_key=secrets_key,
-            encoder=EncoderParameters(
-                width=parameters.Width or DEFAULT_WIDTH, height=parameters.Height or DEFAULT_HEIGHT
-            ),
+            encoder=parameters.encoder(),
             max_duration_s=parameters.MaxDurationLimit or DEFAULT_DURATION_S,
             storage_type=parameters.storage_type(self._storage_types),
             manual_start=parameters.ManualStart,
             page_title=parameters.PageTitle or None,
+            page_policy=parameters.page_policy(),
+            priority=Priority(parameters.Priority),
+            queue_timeout_s=parameters.QueueTimeout or None,
             output=parameters.output_request(),
         )

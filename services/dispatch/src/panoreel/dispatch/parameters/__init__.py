@@ -4,18 +4,11 @@ Names, defaults and ranges are those of Tencent Cloud's panoramic recording API 
 """
 
 from panoreel.dispatch.parameters.errors import InvalidParam
-from panoreel.dispatch.parameters.start import (
-    DEFAULT_DURATION_S,
-    DEFAULT_HEIGHT,
-    DEFAULT_WIDTH,
-    StartParameters,
-)
+from panoreel.dispatch.parameters.start import DEFAULT_DURATION_S, StartParameters
 from panoreel.dispatch.parameters.task import ListParameters, RefreshParameters, TaskParameters
 
 __all__ = [
     "DEFAULT_DURATION_S",
-    "DEFAULT_HEIGHT",
-    "DEFAULT_WIDTH",
     "InvalidParam",
     "ListParameters",
     "RefreshParameters",

@@ -99,6 +99,8 @@ class BrowserParameters(Parameters):
     DeviceScaleFactor: Annotated[float, InRange(0.5, 4)] = 1
     """Device pixels for one CSS pixel; the video keeps its size."""
     IgnoreCertificateErrors: StrictBool = False
+    MediaDevices: Literal["deny", "fake"] = "deny"
+    """What a page gets that asks for camera and microphone: a refusal, or a test picture and a beep."""
 
     def settings(self, user_agent: str) -> BrowserSettings:
         """What the recorder gets; `user_agent` holds if these parameters have none.
@@ -116,4 +118,5 @@ class BrowserParameters(Parameters):
             color_scheme=self.ColorScheme,
             device_scale_factor=self.DeviceScaleFactor,
             ignore_certificate_errors=self.IgnoreCertificateErrors,
+            media_devices=self.MediaDevices,
         )

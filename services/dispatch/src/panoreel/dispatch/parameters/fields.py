@@ -69,24 +69,28 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True)
 class InRange(GroupedMetadata):
-    """A JSON number from `low` to `high`, whole if both are; neither a numeric string nor a boolean."""
+    """A JSON number from `low` to `high`, whole if both are; neither a numeric string nor a boolean.
+
+    With `or_zero`, 0 is one too: it stands for the default, as in the original's parameters.
+    """
 
     low: float
     high: float
+    or_zero: bool = False
 
     def __iter__(self) -> Iterator[object]:
         """What pydantic applies, in order."""
         whole = isinstance(self.low, int)
         yield BeforeValidator(_number)
         yield AfterValidator(self._check)
-        yield WithJsonSchema(
-            {"type": "integer" if whole else "number", "minimum": self.low, "maximum": self.high}
-        )
+        schema = {"type": "integer" if whole else "number", "minimum": self.low, "maximum": self.high}
+        yield WithJsonSchema({"anyOf": [schema, {"const": 0}]} if self.or_zero else schema)
 
     def _check(self, value: float) -> float:
-        if self.low <= value <= self.high:
+        if self.low <= value <= self.high or (self.or_zero and value == 0):
             return value
-        raise ValueError(f"must be in range [{self.low:.15g}, {self.high:.15g}]")
+        zero = "0 or " if self.or_zero else ""
+        raise ValueError(f"must be {zero}in range [{self.low:.15g}, {self.high:.15g}]")
 
 
 def _number(value: object) -> object:

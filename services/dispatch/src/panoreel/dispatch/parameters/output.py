@@ -1,30 +1,16 @@
 """`Data.Output`: what is to become of a recording."""
 
-import base64
-import binascii
 import re
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    ValidationInfo,
-    WithJsonSchema,
-    field_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from panoreel.contracts.events import OutputRequest
 from panoreel.contracts.names import REGION_PATTERN
-from panoreel.contracts.urls import check_http_url
 from panoreel.dispatch.parameters.fields import InRange, Parameters
+from panoreel.dispatch.parameters.video import VideoParameters
 
-KEY_BYTES: Final = 16
-"""An AES-128 key's and an initialization vector's length."""
-
-_HEX: Final = re.compile(r"[0-9A-Fa-f]{32}")
-_PREFIXED_HEX: Final = re.compile(r"(0[xX])?[0-9A-Fa-f]{32}")
 _MOMENT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -65,37 +51,6 @@ def _sub_app_id(value: object) -> object:
     raise ValueError("must be a whole number, or a string of at most 19 digits")
 
 
-def _encrypt_key(value: str) -> str:
-    if (
-        not value
-        or _HEX.fullmatch(value)
-        or (len(value) == KEY_BYTES and value.isascii())
-        or _is_base64(value)
-    ):
-        return value
-    raise ValueError("must be 32 hexadecimal digits, 16 ASCII characters, or 16 bytes in base64")
-
-
-def _is_base64(value: str) -> bool:
-    try:
-        return len(base64.b64decode(value, validate=True)) == KEY_BYTES
-    except (ValueError, binascii.Error):
-        return False
-
-
-def _encrypt_iv(value: str) -> str:
-    if value and not _PREFIXED_HEX.fullmatch(value):
-        raise ValueError("must be 32 hexadecimal digits, with 0x before them if need be")
-    return value
-
-
-def _auth_url(value: str) -> str:
-    if '"' in value:
-        # It is copied into the playlist, where a quotation mark would end the attribute.
-        raise ValueError("must not contain quotation marks; percent-encode them")
-    return value and check_http_url(value)
-
-
 Text = Annotated[str, AfterValidator(_said)]
 
 
@@ -107,38 +62,6 @@ class CosParameters(Parameters):
     Region: str = ""
     TargetDir: str = ""
     TargetName: str = ""
-
-
-class VideoParameters(Parameters):
-    """The result's format. A key encrypts HLS (RFC 8216 §4.3.2.4); players fetch it from `AuthUrl`."""
-
-    Muxer: Literal["mp4", "hls"] = "mp4"
-    EncryptKey: Annotated[str, AfterValidator(_encrypt_key)] = ""
-    EncryptIv: Annotated[str, AfterValidator(_encrypt_iv)] = ""
-    AuthUrl: Annotated[str, Field(max_length=2048), AfterValidator(_auth_url)] = Field(
-        default="", validate_default=True
-    )
-
-    @field_validator("EncryptKey")
-    @classmethod
-    def _only_hls(cls, value: str, info: ValidationInfo) -> str:
-        if value and info.data.get("Muxer") == "mp4":
-            raise ValueError("needs Muxer hls: an mp4 is not encrypted")
-        return value
-
-    @field_validator("EncryptIv")
-    @classmethod
-    def _with_a_key(cls, value: str, info: ValidationInfo) -> str:
-        if value and info.data.get("EncryptKey") == "":
-            raise ValueError("needs an EncryptKey; give both, or neither")
-        return value
-
-    @field_validator("AuthUrl")
-    @classmethod
-    def _wherever_there_is_a_key(cls, value: str, info: ValidationInfo) -> str:
-        if info.data.get("EncryptKey") and not value:
-            raise ValueError("must be set with EncryptKey: it is where players get the key")
-        return value
 
 
 class MediaInfoParameters(Parameters):

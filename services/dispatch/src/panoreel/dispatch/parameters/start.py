@@ -6,6 +6,7 @@ from pydantic import StrictBool, model_validator
 
 from panoreel.contracts import events
 from panoreel.contracts.browser import BrowserSettings
+from panoreel.contracts.media import EncoderParameters
 from panoreel.dispatch.parameters.browser import BrowserParameters
 from panoreel.dispatch.parameters.errors import InvalidParam
 from panoreel.dispatch.parameters.fields import (
@@ -24,6 +25,7 @@ DEFAULT_HEIGHT: Final = 720
 DEFAULT_DURATION_S: Final = 21_600
 MAX_SIDE: Final = 2560
 MAX_DURATION_S: Final = 36_000
+MAX_QUEUE_TIMEOUT_S: Final = 86_400
 
 
 class HeaderParameters(Parameters):
@@ -56,6 +58,16 @@ class StartParameters(Parameters):
     """The title under which the page is opened."""
     Output: OutputParameters = OutputParameters()
     Browser: BrowserParameters = BrowserParameters()
+    Priority: Literal["high", "normal", "low"] = "normal"
+    """Which waiting task a recorder takes first."""
+    QueueTimeout: Annotated[int, InRange(0, MAX_QUEUE_TIMEOUT_S)] = 0
+    """How many seconds to wait for a recorder at most; 0 stands for as long as it takes."""
+    OnError: events.Remedy = "reload"
+    """What to do when the recorded page crashes, or an error is shown in its place."""
+    OnBlank: events.Remedy = "continue"
+    """What to do when the page shows one plain colour for `BlankTimeout`."""
+    BlankTimeout: Annotated[float, InRange(0.0, MAX_DURATION_S)] = 30
+    """In seconds; 0: however long it does, it is not blank."""
 
     @model_validator(mode="after")
     def _one_user_agent(self) -> Self:
@@ -77,6 +89,16 @@ class StartParameters(Parameters):
         if parameters.Output.Vod is not None:
             raise InvalidParam("Output.Vod is not available in this version; leave it out")
         return parameters
+
+    def encoder(self) -> EncoderParameters:
+        """How the recorder encodes."""
+        return self.Output.Video.encoder(self.Width or DEFAULT_WIDTH, self.Height or DEFAULT_HEIGHT)
+
+    def page_policy(self) -> events.PagePolicy:
+        """What the recorder does when the page shows no content."""
+        return events.PagePolicy(
+            on_error=self.OnError, on_blank=self.OnBlank, blank_after_s=self.BlankTimeout or None
+        )
 
     def output_request(self) -> events.OutputRequest:
         """The part that the uploader reads."""
