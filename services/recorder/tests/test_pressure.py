@@ -1,10 +1,12 @@
-"""Less effort quickly, more of it slowly."""
+"""As much effort as the page needs; less of it quickly, more of it slowly."""
 
 import pytest
 
 from panoreel.recorder.pressure import Counts, Pressure
 
-PRESETS = ("best", "good", "cheap")
+PRESETS = ("still", "best", "good", "cheap")
+"""A page that moves is worth the second."""
+
 FPS = 30
 
 BUSY, LATE, FINE, CALM = (0.9, 0.0), (0.2, 0.5), (0.6, 0.0), (0.2, 0.0)
@@ -61,4 +63,13 @@ def test_a_still_page_is_calm() -> None:
     pressure = Pressure(PRESETS)
     for second in range(100):
         pressure.look(Counts(second, second, second // 10, second / 10))
-    assert pressure.preset == "best"
+    assert pressure.preset == "still"
+    assert pressure.steps == 0
+
+
+@pytest.mark.parametrize(("per_s", "preset"), [(1, "still"), (4, "still"), (10, "best"), (30, "best")])
+def test_effort_follows_the_page(per_s: int, preset: str) -> None:
+    pressure = Pressure(PRESETS)
+    for number in range(per_s * 10):
+        pressure.look(Counts(number / per_s, number, 0, number / 100))
+    assert (pressure.preset, pressure.steps) == (preset, 0)

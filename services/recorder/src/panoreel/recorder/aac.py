@@ -18,6 +18,13 @@ from numpy.typing import NDArray
 
 from panoreel.contracts.media import AUDIO_FRAME_SAMPLES, AUDIO_SAMPLE_RATE
 
+_FAST: Final = {"aac_coder": "fast", "aac_is": "0", "aac_pns": "0", "aac_tns": "0"}
+"""FFmpeg's cheaper search takes a quarter of the time of its usual one on music (10 against 45 ms a second),
+and is nearer to what was played, without the tools that were made for few bits."""
+
+_ROOMY_BITS_PER_S: Final = 96_000
+"""From here on each channel has bits enough of its own: it is not worth looking for what they share."""
+
 _FADE_IN: Final = (0.5 - 0.5 * np.cos(np.linspace(0, np.pi, 2 * AUDIO_FRAME_SAMPLES))).astype(np.float32)
 """The gain of a run's first 43 ms. The decoder fades from the run before into this one within 21 ms, which
 can be heard as a click where low tones meet with opposite phase, unless this one begins softly."""
@@ -78,6 +85,7 @@ class SoundEncoder:
     def _start_run(self, first_sample: int) -> None:
         self._codec = AudioCodecContext.create("aac", "w")
         self._codec.sample_rate, self._codec.bit_rate = AUDIO_SAMPLE_RATE, self._bit_rate
+        self._codec.options = _FAST | ({"aac_ms": "0"} if self._bit_rate >= _ROOMY_BITS_PER_S else {})
         self._codec.format, self._codec.layout = AudioFormat("fltp"), AudioLayout("stereo")
         self._first_sample = self._next_sample = first_sample
         self._samples = np.empty((0, 2), np.int16)

@@ -204,13 +204,14 @@ class Capture:
         self._ease()
 
     def _ease(self) -> None:
-        """Let the encoder make less effort when it does not keep up."""
-        steps = self._pressure.steps
+        """Let the encoder make as much effort as the page needs, and less when it does not keep up."""
+        steps, preset = self._pressure.steps, self._pressure.preset
         now = time.monotonic()
         self._pressure.look(Counts(now, self.frames, self._grabber.late, self._encoder.busy_s))
+        if self._pressure.preset != preset:
+            self._encoder.set_preset(self._pressure.preset)
         if self._pressure.steps > steps:
             log.info("encoding with preset %s from the next segment on", self._pressure.preset)
-            self._encoder.set_preset(self._pressure.preset)
             self.gauge.stepped()
 
     def _break(self, accident: Accident) -> None:

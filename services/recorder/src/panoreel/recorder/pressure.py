@@ -1,4 +1,4 @@
-"""How much effort the encoder makes: less at once when pictures come too late, more after a long calm."""
+"""How much effort the encoder makes: as much as the page needs, less at once when pictures come too late."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +16,9 @@ PRESSED_BUSY, CALM_BUSY = 0.8, 0.4
 PRESSED_LATE, CALM_LATE = 0.2, 0.02
 """Shares of the pictures that were taken too late."""
 
+MOVING_PER_S: Final = 5
+"""With fewer pictures a second the best preset costs next to nothing, and saves a tenth of the bytes."""
+
 CALM_S, LONGEST_CALM_S = 20.0, 320.0
 """After so long a calm there is a step up; after twice as long, when the one before was taken back."""
 
@@ -30,13 +33,22 @@ class Counts:
     busy_s: float
 
 
+def effort(pictures_per_s: float) -> int:
+    """Which preset so many pictures a second are worth, counted from the best."""
+    return 0 if pictures_per_s < MOVING_PER_S else 1
+
+
 class Pressure:
-    """Chooses among presets, given from the best to the cheapest. Does no I/O; for one thread."""
+    """Chooses among presets, given from the best to the cheapest. Does no I/O; for one thread.
+
+    `steps` counts how often that was done, or taken back, because the encoder could not keep up.
+    """
 
     def __init__(self, presets: Sequence[str]) -> None:
         self.steps = 0
         self._presets = presets
         self._index = 0
+        self._effort = effort(MOVING_PER_S)
         self._before: Counts | None = None
         self._pressed = 0
         self._calm_since: float | None = None
@@ -46,7 +58,7 @@ class Pressure:
     @property
     def preset(self) -> str:
         """The one to encode with."""
-        return self._presets[self._index]
+        return self._presets[max(self._index, self._effort)]
 
     def look(self, now: Counts) -> None:
         """Take note of what has been counted so far; to be called often."""
@@ -55,6 +67,7 @@ class Pressure:
         length_s = now.at - self._before.at
         if length_s < WINDOW_S:
             return
+        self._effort = effort((now.pictures - self._before.pictures) / length_s)
         busy = (now.busy_s - self._before.busy_s) / length_s
         late = (now.late - self._before.late) / max(1, now.pictures - self._before.pictures)
         self._before = now
@@ -67,21 +80,22 @@ class Pressure:
     def _press(self) -> None:
         self._calm_since = None
         self._pressed += 1
-        if self._pressed < PRESSED_WINDOWS or self._index + 1 == len(self._presets):
+        index = max(self._index, self._effort) + 1
+        if self._pressed < PRESSED_WINDOWS or index == len(self._presets):
             return
         if self._stepped_up:
             self._calm_s = min(2 * self._calm_s, LONGEST_CALM_S)
-        self._step(1)
+        self._step(index)
 
     def _relax(self, at: float, *, calm: bool) -> None:
         if not calm or self._calm_since is None:
             self._calm_since = at if calm else None
         elif self._index and at - self._calm_since >= self._calm_s:
             self._calm_since = at
-            self._step(-1)
+            self._step(self._index - 1)
 
-    def _step(self, by: int) -> None:
-        self._index += by
+    def _step(self, index: int) -> None:
+        self._stepped_up = index < self._index
+        self._index = index
         self._pressed = 0
-        self._stepped_up = by < 0
         self.steps += 1

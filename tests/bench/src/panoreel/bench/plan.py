@@ -16,7 +16,7 @@ SECONDS: Final = {
     "sound": 75,
     "memory": 180,
     "density": 30,
-    "bytes": 10,
+    "bytes": 30,
 }
 LONG_SECONDS: Final = SECONDS | {"capture": 30, "smoothness": 120, "sync": 600, "sound": 600, "memory": 1200}
 """How long each of a kind is recorded, usually and when there is time."""

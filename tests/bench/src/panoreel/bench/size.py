@@ -18,7 +18,9 @@ from panoreel.bench.recorder import PICTURE, Recording
 from panoreel.bench.site import Site
 from panoreel.bench.ssim import luma_of, ssim
 from panoreel.contracts.media import VIDEO_TIMESCALE
+from panoreel.recorder import h264
 from panoreel.recorder.encoder import SegmentEncoder
+from panoreel.recorder.pressure import effort
 
 REFERENCE_CRF: Final = 23
 CRF_STEP: Final = 3
@@ -110,7 +112,9 @@ def _encode_ours(source: Sequence[Path], directory: Path) -> list[Path]:
         on_sealed=lambda path, _: sealed.append(path),
     )
     pts = 0
-    for pts, picture in _pictures(source):
+    for number, (pts, picture) in enumerate(_pictures(source)):
+        if pts >= VIDEO_TIMESCALE:  # as the recorder does when it has seen a second
+            encoder.set_preset(h264.PRESETS[effort(number * VIDEO_TIMESCALE / pts)])
         encoder.video(picture, pts)
     encoder.close(pts + VIDEO_TIMESCALE // PICTURE.fps)
     return sealed
