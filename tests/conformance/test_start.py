@@ -82,7 +82,7 @@ ACCEPTED: list[dict[str, Any]] = [
     with_video(Bitrate=2_000_000, VideoOnly=True) | {"Width": 2560, "Height": 2560},
     with_video(AudioOnly=True, AudioBitrate=0),
     {"Priority": "high", "QueueTimeout": 3600},
-    {"OnError": "continue", "OnBlank": "fail", "BlankTimeout": 0.5, "Browser": {"MediaDevices": "fake"}},
+    {"OnError": "continue", "OnBlank": "fail", "BlankTimeout": 1.5, "Browser": {"MediaDevices": "fake"}},
 ]
 
 REFUSED: list[tuple[dict[str, Any], str]] = [

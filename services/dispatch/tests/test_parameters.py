@@ -53,7 +53,7 @@ def test_every_output_field_reaches_the_uploader() -> None:
         {"ManualStart": True, "PageTitle": "课堂", "Headers": {"UserAgent": "Mozilla/5.0 (X11)"}},
         {"Headers": {"UserAgent": "one"}, "Browser": {"UserAgent": "one"}},
         *({"QueueTimeout": seconds} for seconds in (0, 1, 86_400)),
-        *({"BlankTimeout": seconds} for seconds in (0, 0.5, 36_000)),
+        *({"BlankTimeout": seconds} for seconds in (0, 1, 2.5, 36_000)),
     ],
 )
 def test_accepted(data: dict[str, Any]) -> None:
@@ -175,7 +175,11 @@ SUB_APP = "Output.Vod.SubAppId must be a whole number, or a string of at most 19
         *((start(QueueTimeout=s), "QueueTimeout must be in range [0, 86400]") for s in (-1, 86_401)),
         (start(OnError="stop"), "OnError must be 'reload', 'fail' or 'continue'"),
         (start(OnBlank=True), "OnBlank must be 'reload', 'fail' or 'continue'"),
-        (start(BlankTimeout=-0.5), "BlankTimeout must be in range [0, 36000]"),
+        *((start(BlankTimeout=s), "BlankTimeout must be 0 or in range [1, 36000]") for s in (-0.5, 0.5)),
+        *(
+            (start(Output={"Video": {"AudioOnly": True}}, **{name: value}), f"{name} is about pictures")
+            for name, value in {"OnBlank": "continue", "BlankTimeout": 30}.items()
+        ),
         (start(Browser={"MediaDevices": "real"}), "Browser.MediaDevices must be 'deny' or 'fake'"),
         *(
             (

@@ -297,7 +297,7 @@ async def test_the_detail_tells_everything(dispatch: Dispatch, log: EventLog) ->
                 "FramesDropped": 4,
                 "FramesRepeated": 2,
                 "SkewP50": -1.5,
-                "SkewP95": 7,
+                "SkewP95": 8,
                 "Gaps": 2,
                 "GapTime": 5,
                 "Cores": 0.875,

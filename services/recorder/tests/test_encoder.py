@@ -353,3 +353,31 @@ def test_level(width: int, height: int, fps: int, reference_frames: int, level: 
     """ITU-T H.264, table A-1."""
     parameters = EncoderParameters(width=width, height=height, fps=fps, reference_frames=reference_frames)
     assert h264.level(parameters) == level
+
+
+def test_without_sound_too_a_cut_takes_back_the_last_moments(tmp_path: Path) -> None:
+    """An interruption that is noticed just after a segment has begun ends the one before."""
+    run = Epoch(tmp_path, EncoderParameters(width=320, height=180, tracks="video"))
+    for index in range(32):
+        run.encoder.video(numbered(index), index * 6_000)
+    end_pts = 92 * 1_920  # the second segment begins at 180000
+    assert run.encoder.cut(end_pts, last_pts=170_000) == 3
+    for index in (40, 41):
+        run.encoder.video(numbered(index), end_pts + (index - 40) * 6_000)
+    run.encoder.close(end_pts + 12_000)
+    media = [media for _, media in run.reported]
+    assert [(one.index, one.first_pts, one.end_pts) for one in media] == [
+        (0, 0, end_pts),
+        (1, end_pts, end_pts + 12_000),
+    ]
+    assert [number(frame) for frame in run.pictures()] == [*range(29), 40, 41]
+
+
+def test_media_ends_after_its_beginning(epoch: Callable[..., Epoch]) -> None:
+    run = epoch()
+    run.encoder.video(numbered(0), 0)
+    run.encoder.close(SECOND)
+    [(_, media)] = run.reported
+    for backward in ({"first_pts": media.end_pts}, {"first_sample": media.end_sample + 1}):
+        with pytest.raises(ValueError, match="first_"):
+            SegmentMedia.model_validate(media.model_dump() | backward)

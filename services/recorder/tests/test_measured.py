@@ -72,6 +72,16 @@ def test_late_pictures_may_have_cost_others() -> None:
     assert gauge.quality().frames_dropped == 1 + 3
 
 
+def test_processors_are_measured_where_only_sound_is_recorded() -> None:
+    gauge = Gauge(30)
+    gauge.heard(TONE, 0)
+    until = time.process_time() + 0.1
+    while time.process_time() < until:
+        pass
+    gauge.finish(0)
+    assert gauge.quality().cores > 0
+
+
 def test_skew_is_that_of_sound_against_picture() -> None:
     gauge = Gauge(30)
     assert (gauge.quality().skew_p50_ms, gauge.quality().skew_p95_ms) == (0, 0)

@@ -22,6 +22,10 @@ class Recording:
         self._late = self._busy_s = 0.0
         self.go_on(CALM, 1)
 
+    def change_display(self) -> None:
+        self._late = 0.0
+        self.pressure.start_over()
+
     def go_on(self, load: tuple[float, float], seconds: float) -> str:
         """The preset afterwards."""
         busy, late = load
@@ -32,6 +36,13 @@ class Recording:
             at = 1_000 + self._pictures / FPS
             self.pressure.look(Counts(at, self._pictures, int(self._late), self._busy_s))
         return self.pressure.preset
+
+
+def test_late_pictures_of_another_display_are_counted_from_0() -> None:
+    recording = Recording()
+    recording.go_on(LATE, 0.9)
+    recording.change_display()
+    assert recording.go_on(LATE, 2.1) == "good"
 
 
 @pytest.mark.parametrize(

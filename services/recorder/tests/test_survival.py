@@ -1,5 +1,6 @@
 """What is left out of a recording, and what goes on, when something breaks in the middle of it."""
 
+import asyncio
 import ssl
 import time
 from collections.abc import Iterator
@@ -16,16 +17,22 @@ import pytest
 from numpy.typing import NDArray
 
 from panoreel.contracts.events import PagePolicy
-from panoreel.contracts.media import Frozen
+from panoreel.contracts.media import EncoderParameters, Frozen
+from panoreel.recorder.controls import Controls
 from panoreel.recorder.protocol import (
     Alive,
     Failed,
     Interrupted,
+    LimitReached,
     Measured,
+    Pause,
+    RecordingOrder,
     Refresh,
     Refreshed,
     Report,
     Restored,
+    Resume,
+    Resumed,
     SegmentSealed,
     Started,
     Stop,
@@ -164,6 +171,8 @@ def test_a_recording_survives_what_it_runs(site: Site, names: list[str], causes:
         recorded_s = time.monotonic() - started - lost_s
         time.sleep(0.5)
         child.tell(Stop())
+        child.await_report(Restored)
+        assert child.await_report(Measured).quality.gaps == len(names) + 1
         stopped = child.await_report(Stopped)
         assert stopped.duration_s == pytest.approx(recorded_s, abs=1)
         check_only_green(child)
@@ -174,19 +183,72 @@ def test_a_recording_survives_what_it_runs(site: Site, names: list[str], causes:
     assert dead_sockets() | orphaned_memory() == before
 
 
-def test_a_page_that_crashes_again_and_again_is_given_up(site: Site) -> None:
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [("renderer", "PageError", "crashed 5 times"), ("chromium", "InternalErr", "the browser ended")],
+)
+def test_what_breaks_again_and_again_is_given_up(site: Site, name: str, code: str, message: str) -> None:
     with recording(f"{site.address}/", 120) as child:
         child.await_start()
         heard: list[Report] = []
-        while not (heard and isinstance(heard[-1], Failed)):
-            victim(child, "renderer").kill()
-            until(child, Restored, heard)
+        for end in [Restored] * 4 + [Failed]:
+            victim(child, name).kill()
+            until(child, end, heard)
         failed = heard[-1]
         assert isinstance(failed, Failed)
-        assert (failed.code, failed.permanent) == ("PageError", True)
-        assert "crashed 5 times" in failed.message
-        assert sum(isinstance(report, Restored) for report in heard) == 4
+        assert (failed.code, failed.permanent) == (code, code == "PageError")
+        assert message in failed.message
+        assert sum(isinstance(report, Restored) for report in heard) == 5
         check_only_green(child)
+
+
+def test_another_page_is_asked_for_while_the_browser_is_replaced(site: Site) -> None:
+    site.pages["/white"] = WHITE
+    with recording(f"{site.address}/", 120) as child:
+        child.await_start()
+        time.sleep(0.5)
+        victim(child, "chromium").kill()
+        child.tell(Refresh(record_url=f"{site.address}/white"))
+        heard: list[Report] = []
+        until(child, Refreshed, heard)
+        time.sleep(0.5)
+        child.tell(Stop())
+        until(child, Stopped, heard)
+        assert {type(report) for report in heard} == {Interrupted, Restored, Refreshed, Stopped}
+        assert Refreshed(failure=None) in heard
+        assert pictures(segments(child)[-1])[-1].mean() > 250
+
+
+@pytest.mark.parametrize(("limit_s", "stops"), [(120, True), (4, False)])
+def test_a_page_in_trouble_ends_before_its_first_picture(site: Site, limit_s: float, stops: bool) -> None:
+    with recording(f"{site.address}/", limit_s, paused=True) as child:
+        site.pages["/where"] = f"{site.address}/status/500"
+        child.await_report(Troubled)
+        child.tell(Resume())
+        child.await_report(Resumed)
+        if stops:
+            child.tell(Stop())
+        ended = [report for report in child.reports() if not isinstance(report, Alive)]
+        assert ended == [*([] if stops else [LimitReached()]), Stopped(frames=0, duration_s=0)]
+
+
+async def test_what_is_lost_in_a_pause_is_no_loss(tmp_path: Path) -> None:
+    order = RecordingOrder(
+        task_id="task",
+        epoch=1,
+        record_url="http://localhost/",
+        encoder=EncoderParameters(width=64, height=64),
+        remaining_s=1,
+        spool=tmp_path,
+    )
+    controls = Controls(order, lambda report: None)
+    began = time.monotonic()
+    controls.obey(Pause())
+    await asyncio.sleep(0.2)
+    within = time.monotonic()
+    assert controls.unpaused_s(within - 0.1, within) == 0
+    controls.obey(Resume())
+    assert controls.unpaused_s(began, within + 1) == pytest.approx(1, abs=0.1)
 
 
 def test_trouble_is_mended_and_left_out(site: Site, tmp_path: Path) -> None:

@@ -11,11 +11,20 @@ from pathlib import Path
 import pytest
 
 from panoreel.recorder.profile import WEBRTC_PORTS
-from panoreel.recorder.udp import UdpNotFiltered, may_send_udp, name_servers, rules
+from panoreel.recorder.udp import (
+    UdpNotFiltered,
+    browsers_alone_have_ports,
+    may_send_udp,
+    name_servers,
+    rules,
+)
 from tests.servers.needs import unmet
 
 SERVICE_USER = "panoreel"
 TESTS = Path(__file__).parent
+Target = tuple[str, str, int] | tuple[str, str, int, int]
+"""Protocol, host, port, and perhaps the port to send from."""
+
 UNSHARE = ["unshare", "--net", "--"]
 
 ADDRESSES = {
@@ -42,19 +51,22 @@ import errno, json, os, socket, sys
 uid, targets = int(sys.argv[1]), json.loads(sys.argv[2])
 os.setgid(uid), os.setuid(uid)
 sent = {}
-for kind, host, port in targets:
+for kind, host, port, *source in targets:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM) as sending:
         sending.settimeout(0.3)
+        if source:
+            sending.bind((host, *source))
         scope = (0, socket.if_nametoindex("outside")) if host.startswith("fe80") else ()
+        target = " ".join(map(str, (kind, host, port, *source)))
         try:
             if kind == "udp":
                 sending.sendto(b"x", (host, port, *scope))
             else:
                 sending.connect((host, port))
-            sent[f"{kind} {host} {port}"] = "sent"
+            sent[target] = "sent"
         except OSError as error:
-            sent[f"{kind} {host} {port}"] = errno.errorcode.get(error.errno, type(error).__name__)
+            sent[target] = errno.errorcode.get(error.errno, type(error).__name__)
 print(json.dumps(sent))
 """
 
@@ -97,7 +109,7 @@ def uid() -> int:
     return pwd.getpwnam(SERVICE_USER).pw_uid
 
 
-def send(script: str, uid: int, targets: list[tuple[str, str, int]]) -> dict[str, str]:
+def send(script: str, uid: int, targets: list[Target]) -> dict[str, str]:
     """What becomes of a datagram or connection to each target, sent by this user behind these rules."""
     sender = [sys.executable, "-c", SEND, str(uid), json.dumps(targets)]
     result = subprocess.run(
@@ -114,13 +126,17 @@ def test_udp_reaches_public_addresses_alone(uid: int) -> None:
         (IPv4Network("10.9.9.0/24"), IPv6Network("fd09::/64")),
         [IPv4Address("172.16.0.53")],
     )
-    targets = [("udp", host, 5000) for host in ADDRESSES] + [("udp", "172.16.0.53", 53)]
+    targets: list[Target] = [*(("udp", host, 5000) for host in ADDRESSES), ("udp", "172.16.0.53", 53)]
     expected = {f"udp {host} 5000": "sent" if sent else "EPERM" for host, sent in ADDRESSES.items()}
     expected["udp 172.16.0.53 53"] = "sent"
-    # Only from where browsers send may anything be sent to where they receive.
+    # Only from where browsers send may anything be sent to where they receive, and only to there.
+    mine, other = WEBRTC_PORTS
     for host in ("127.0.0.1", "9.9.9.1"):
-        targets.append(("udp", host, WEBRTC_PORTS[0]))
-        expected[f"udp {host} {WEBRTC_PORTS[0]}"] = "EPERM"
+        targets.append(("udp", host, mine))
+        expected[f"udp {host} {mine}"] = "EPERM"
+    for port, answer in ((5000, "EPERM"), (other, "sent")):
+        targets.append(("udp", "127.0.0.1", port, mine))
+        expected[f"udp 127.0.0.1 {port} {mine}"] = answer
     assert send(script, uid, targets) == expected
     # The rules are for this user: everybody else, the proxy among them, sends as before.
     assert set(send(script, 0, targets).values()) == {"sent"}
@@ -128,8 +144,21 @@ def test_udp_reaches_public_addresses_alone(uid: int) -> None:
     assert send(script + script, uid, targets) == expected
 
 
+@pytest.mark.parametrize(
+    ("outgoing", "calls"), [("32768\t60999\n", True), ("1024 65535", False), ("32768 61000", False)]
+)
+def test_a_page_calls_itself_where_nobody_else_has_its_ports(outgoing: str, calls: bool) -> None:
+    assert browsers_alone_have_ports(outgoing) == calls
+    assert ("127.0.0.1" in rules(1000, (), [], calls=calls)) == calls
+
+
 def test_tcp_reaches_the_proxy_alone(uid: int) -> None:
-    targets = [("tcp", "127.0.0.1", 9), ("tcp", "10.0.0.1", 9), ("tcp", "1.2.3.4", 9), ("tcp", "fd00::1", 9)]
+    targets: list[Target] = [
+        ("tcp", "127.0.0.1", 9),
+        ("tcp", "10.0.0.1", 9),
+        ("tcp", "1.2.3.4", 9),
+        ("tcp", "fd00::1", 9),
+    ]
     answers = send(rules(uid, (IPv4Network("10.0.0.0/8"),), []), uid, targets)
     assert answers.pop("tcp 127.0.0.1 9") == "ECONNREFUSED"  # let through: nobody listens
     assert set(answers.values()) == {"TimeoutError"}

@@ -140,6 +140,18 @@ async def test_a_task_gets_what_is_only_being_prepared(stage: StageOrder, site: 
         await record(child, f"{site.address}/", tmp_path)
 
 
+async def test_nobody_is_left_when_the_taker_is_cancelled(stage: StageOrder) -> None:
+    async with keeping(stage) as children:
+        await until(lambda: "child" in programs())
+        child = programs()["child"]
+        taking = asyncio.create_task(children.take(stage))
+        await asyncio.sleep(0)
+        taking.cancel()
+        await asyncio.wait({taking})
+        assert taking.cancelled()
+        assert still_alive([child]) == []
+
+
 async def test_one_that_breaks_while_it_waits_is_replaced(stage: StageOrder) -> None:
     async with keeping(stage) as children:
         for name in ("child", "chromium", "Xorg"):

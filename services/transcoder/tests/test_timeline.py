@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from panoreel.contracts.envelope import Cause, Envelope, StoredEvent
 from panoreel.contracts.events import (
     Event,
+    GapRecorded,
     PauseRequested,
     RecordingPaused,
     RecordingResumed,
@@ -156,19 +157,39 @@ def test_what_was_paused_was_not_lost(paused: tuple[tuple[float, float], ...], l
 
 
 @pytest.mark.parametrize(
-    ("paused_s", "jump_s", "lost_s"),
-    [(0, 0, 0), (0, 0.09, 0), (0, 2.5, 2.5), (3, 3, 0), (3, 3.05, 0), (3, 4, 1)],
+    ("gaps", "paused", "found"),
+    [
+        # Where clocks have drifted, or a pause took its time, nothing was lost.
+        ([], [], []),
+        ([(3.0, 5.5)], [], [(3.072, 2.5)]),
+        # A pause within is no loss; nor is what nobody could record any more, at the end.
+        ([(3.0, 8.0)], [(4, 5), (4.5, 6)], [(3.072, 3.0)]),
+        ([(3.0, 5.5), (9.0, 11.0)], [], [(3.072, 2.5), (5.077, 2.0)]),
+        ([(3.0, 5.5)], [(2, 6)], []),
+    ],
 )
-def test_capture_that_broke_off_and_went_on(paused_s: float, jump_s: float, lost_s: float) -> None:
-    """Media that follows on within an epoch, although time has passed that was no pause."""
+def test_capture_that_broke_off_and_went_on(
+    gaps: list[tuple[float, float]], paused: list[tuple[float, float]], found: list[tuple[float, float]]
+) -> None:
+    """Media that follows on within an epoch, although capture broke off in between."""
     segments = epoch_segments(1, 0, [180_000, 96_000, 180_000])
-    after = segments[2].wall_time + timedelta(seconds=jump_s)
-    segments[2] = segments[2].model_copy(update={"wall_time": after})
-    ended = BEGIN + timedelta(seconds=276_000 / 90_000)
-    timeline = arrange(segments, [(ended, ended + timedelta(seconds=paused_s))])
+    jump = timedelta(seconds=max((end - begin for begin, end in gaps[:1]), default=0.2))
+    segments[2] = segments[2].model_copy(update={"wall_time": segments[2].wall_time + jump})
+    told = [GapRecorded(epoch=1, cause="browser", began=at(begin), ended=at(end)) for begin, end in gaps]
+    timeline = arrange(segments, [(at(begin), at(end)) for begin, end in paused], told)
     assert len(timeline.stretches) == 1
-    gaps = [(gap.output_s, round(gap.lost_s, 3), gap.wall_time) for gap in timeline.gaps]
-    assert gaps == ([(segments[2].first_sample / 48_000, lost_s, ended)] if lost_s else [])
+    assert [(round(gap.output_s, 3), gap.lost_s) for gap in timeline.gaps] == found
+
+
+def test_a_gap_that_was_told_counts_once() -> None:
+    """Before a lost recorder's end, where only its successor's media follows; and one without any media."""
+    segments = [*epoch_segments(1, 0, [180_000]), *epoch_segments(3, 10, [90_000])]
+    told = [
+        GapRecorded(epoch=1, cause="crashed", began=at(2), ended=at(5)),
+        GapRecorded(epoch=2, cause="crashed", began=at(6), ended=at(7)),
+    ]
+    gaps = arrange(segments, told=told).gaps
+    assert [(round(gap.output_s, 2), gap.lost_s) for gap in gaps] == [(2.01, 3.0), (2.01, 5.0)]
 
 
 def stored(event: Event, second: float) -> StoredEvent:

@@ -1,5 +1,6 @@
 """The arithmetic of the benchmarks, and the document that is made of their results."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 from panoreel.bench import document
 from panoreel.bench.capture import kept
 from panoreel.bench.density import summary
+from panoreel.bench.errors import BenchError, RecordingFailed
 from panoreel.bench.figures import medians, percentiles, slope
 from panoreel.bench.memory import growth
 from panoreel.bench.plots import plots
+from panoreel.bench.processes import pss_bytes
 from panoreel.bench.size import bytes_at, next_crf
 from panoreel.bench.smoothness import smoothness
 from panoreel.bench.targets import TARGETS, Target
@@ -43,7 +46,8 @@ def test_all_that_was_drawn() -> None:
     assert (found["present"], found["expected"]) == (80, 80)
     assert found["repeated"] == found["disordered"] == 0
     assert found["interval_ms"] == {"p50": pytest.approx(33.3, abs=0.1), "p99": pytest.approx(33.3, abs=0.1)}
-    assert found["stamp_error_ms"] == {"offset": pytest.approx(20, abs=0.1), "p50": 0, "p95": 0}
+    of_stamps = {"absolute_p95": pytest.approx(20, abs=0.1), "offset": pytest.approx(20, abs=0.1)}
+    assert found["stamp_error_ms"] == of_stamps | {"p50": 0, "p95": 0}
 
 
 @pytest.mark.parametrize(
@@ -71,6 +75,11 @@ def test_a_page_that_tells_nothing() -> None:
     assert found["interval_ms"]["p50"] == 1000
 
 
+def test_numbers_that_cannot_be_read_are_not_there() -> None:
+    found = smoothness([(place / 30, None) for place in range(30)], drawn(100), STARTED_S)
+    assert (found["present"], found["expected"]) == (0, 30)
+
+
 @pytest.mark.parametrize(
     ("numbers", "always_drawn", "figures"),
     [
@@ -88,6 +97,11 @@ def test_pictures_that_are_kept(
     assert kept(shown, 2.0, always_drawn) == figures
 
 
+def test_without_a_picture_nothing_is_told() -> None:
+    with pytest.raises(RecordingFailed, match="no picture"):
+        kept([], 2.0, always_drawn=False)
+
+
 def test_growth_after_warm_up() -> None:
     samples = [
         (time_s, 100.0 if time_s < 300 else 200 + (time_s - 750) / 3600) for time_s in range(0, 1201, 5)
@@ -103,6 +117,11 @@ def test_the_worst_of_many() -> None:
     found = summary([one, worse])
     assert (found["present"], found["expected"]) == (50, 60)
     assert found["worst_interval_p99_ms"] > 100
+    assert found["worst_present"] == pytest.approx(20 / 30, abs=1e-4)
+    assert found["worst_fps"] == pytest.approx(19 * 30 / 29, abs=0.01)
+    silent = smoothness(shown(list(range(30))), {}, STARTED_S)
+    assert summary([one, silent])["worst_present"] == 0
+    assert summary([silent])["worst_present"] is None
 
 
 def test_bytes_at_equal_likeness() -> None:
@@ -115,6 +134,17 @@ def test_bytes_at_equal_likeness() -> None:
     assert 1000 < bytes_at(0.992, list(curve.values())) < 2000
 
 
+def test_memory_that_may_not_be_read() -> None:
+    user = os.geteuid()
+    try:
+        if user == 0:
+            os.seteuid(65_534)
+        with pytest.raises(BenchError, match="process 1 may not be read: run this as root"):
+            pss_bytes([1])
+    finally:
+        os.seteuid(user)
+
+
 RESULTS: dict[str, Any] = {
     "date": "2026-01-01",
     "machine": {"processor": "x", "cores": 2, "memory_gib": 4, "system": "Debian"},
@@ -123,13 +153,23 @@ RESULTS: dict[str, Any] = {
         "busy": {
             "page": "busy",
             "seconds": 10,
+            "rounds": 3,
             "ours": {"cores": 0.5, "fps": 30, "dropped": 0},
             "gstreamer": {"cores": 1.0, "fps": 29, "dropped": 10},
             "headless": {"cores": 0.4, "fps": None, "dropped": None},
         }
     },
-    "sync": {"sync": {"skew_ms": {"p50": -1, "p95": 25, "max": 30}, "drift_ms_per_min": -0.5, "pairs": 9}},
-    "memory": {"pss_mb": {"max": 500}, "samples": [[0, 400], [60, 500]]},
+    "sync": {
+        "sync": {"skew_ms": {"p50": -1, "p95": 25, "max": 30}, "drift_ms_per_min": -0.5, "seconds": 600},
+        "sync-script": {"skew_ms": {"p50": 1, "p95": 5, "max": 9}, "drift_ms_per_min": 0, "seconds": 90},
+    },
+    "memory": {
+        "pss_mb": {"max": 500},
+        "growth_percent_per_hour": -20,
+        "samples": [[0, 400], [60, 500]],
+        "seconds": 1200,
+    },
+    "picture": {"tagged_bt709": True},
 }
 
 
@@ -141,6 +181,10 @@ def test_the_document() -> None:
         "| busy page: against MediaRecorder's | ≤ 0.4 | not measured |  |",
         "| video: picture against sound, p95 | ≤ 20 ms | 25 ms | **no** |",
         "| video: drift | ≤ 1 ms/min | 0.5 ms/min | yes |",
+        "| script: picture against sound, p95 | ≤ 20 ms | 5 ms | needs `--long` |",
+        "| growth of memory | ≤ 1 %/h | -20 %/h | yes |",
+        "| colours: the file says BT.709 | ≥ 1 | 1 | yes |",
+        "Medians of 3 rounds.",
         "| Panoreel | 0.5 | 30 | 0 |",
         "![cores-busy](benchmarks/cores-busy.svg)",
     ):

@@ -22,7 +22,7 @@ Remedy = Literal["reload", "fail", "continue"]
 """What is done about trouble: the page is loaded again and what it showed meanwhile is left out, the
 recording ends with an error, or it is recorded as it is."""
 
-Program = Literal["browser", "display", "sound", "encoder"]
+Program = Literal["browser", "display", "sound"]
 
 StorageType = Literal["cfs", "cos"]
 """Where media rests until the result is made: in a shared directory, or in a bucket."""
@@ -210,7 +210,7 @@ class CaptureInterrupted(Event):
 
 
 class GapRecorded(Event):
-    """Capture goes on: what was shown from `began` until `ended` is lost, and left out of the output."""
+    """Capture goes on, or has ended: what was shown from `began` until `ended` is lost, and left out."""
 
     type: ClassVar[str] = "gap_recorded"
     epoch: int

@@ -1,9 +1,9 @@
 """The shape of recorded media: what every encoder of a task and whoever joins its segments agree on."""
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 VIDEO_TIMESCALE: Final = 90_000
 """Ticks per second of every video timestamp."""
@@ -70,6 +70,14 @@ class SegmentMedia(Frozen):
     end_sample: int = Field(ge=0)
     frames: int = Field(ge=0, description="video frames in this segment; none where there is only sound")
     wall_time: datetime = Field(description="when the page showed the segment's first frame, UTC")
+
+    @model_validator(mode="after")
+    def _ends_after_its_beginning(self) -> Self:
+        if self.end_pts <= self.first_pts:
+            raise ValueError(f"end_pts {self.end_pts} is not after first_pts {self.first_pts}")
+        if self.end_sample < self.first_sample:
+            raise ValueError(f"end_sample {self.end_sample} is before first_sample {self.first_sample}")
+        return self
 
 
 class Segment(SegmentMedia):

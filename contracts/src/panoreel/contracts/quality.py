@@ -15,11 +15,13 @@ class Quality(Frozen):
     frames_captured: int = Field(default=0, ge=0, description="pictures that were taken of the screen")
     frames_encoded: int = Field(default=0, ge=0)
     frames_dropped: int = Field(
-        default=0, ge=0, description="drawn by the page, and overdrawn before they were taken"
+        default=0,
+        ge=0,
+        description="at most so many that the page drew were overdrawn before",
     )
     frames_repeated: int = Field(default=0, ge=0, description="taken although nothing had changed")
     skew_p50_ms: float = Field(default=0, description="sound against picture, as their clocks tell it")
-    skew_p95_ms: float = Field(default=0, ge=0, description="of the absolute values")
+    skew_p95_ms: float = Field(default=0, ge=0, description="of the absolute values, the worst run's")
     gaps: int = Field(default=0, ge=0)
     gap_s: float = Field(default=0, ge=0)
     cores: float = Field(default=0, ge=0, description="processor seconds a second, of all that records")
@@ -29,7 +31,10 @@ class Quality(Frozen):
 
     @classmethod
     def of(cls, runs: Iterable[Self]) -> Self | None:
-        """Of a whole recording, None without runs: sums, and means weighted by `recorded_s`."""
+        """Of a whole recording, None without runs: sums, and means weighted by `recorded_s`.
+
+        `skew_p95_ms` is the worst run's: the percentile of all cannot be told from those of its parts.
+        """
         parts = list(runs)
         if not parts:
             return None
@@ -39,9 +44,10 @@ class Quality(Frozen):
             weighted: float = sum(getattr(part, name) * part.recorded_s for part in parts)
             return round(weighted / total_s, 3) if total_s else 0.0
 
-        means = ("skew_p50_ms", "skew_p95_ms", "cores")
-        sums = [name for name in cls.model_fields if name not in means]
+        means = ("skew_p50_ms", "cores")
+        sums = [name for name in cls.model_fields if name not in (*means, "skew_p95_ms")]
         return cls(
             **{name: sum(getattr(part, name) for part in parts) for name in sums},
             **{name: mean(name) for name in means},
+            skew_p95_ms=max(part.skew_p95_ms for part in parts),
         )

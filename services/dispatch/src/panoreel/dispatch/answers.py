@@ -40,10 +40,10 @@ class QualityReport(_Shown):
     RecordedTime: float
     FramesCaptured: int = Field(description="pictures that were taken of the screen")
     FramesEncoded: int
-    FramesDropped: int = Field(description="drawn by the page, and overdrawn before they were taken")
+    FramesDropped: int = Field(description="at most so many that the page drew were overdrawn before")
     FramesRepeated: int = Field(description="taken although nothing had changed")
     SkewP50: float = Field(description="sound against picture, as their clocks tell it: the median")
-    SkewP95: float = Field(description="of the absolute values")
+    SkewP95: float = Field(description="of the absolute values, the worst recorder's")
     Gaps: int
     GapTime: float
     Cores: float = Field(description="processor seconds a second, of all that records")

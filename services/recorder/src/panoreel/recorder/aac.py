@@ -3,7 +3,6 @@
 from __future__ import annotations  # PyAV's Packet is generic for type checkers only
 
 import io
-import sys
 from collections import deque
 from typing import Final
 
@@ -142,19 +141,23 @@ class SoundEncoder:
 
 
 class NoSound:
-    """In place of a `SoundEncoder` where no sound is recorded: nothing is ever missing."""
+    """In place of a `SoundEncoder` where no sound is recorded, complete when silence could stand for it."""
 
     stream = None
-    complete_until: Final = sys.maxsize
+
+    def __init__(self) -> None:
+        self.complete_until = 0
 
     def add(self, samples: NDArray[np.int16], first_sample: int) -> None:
         """Drop the samples."""
 
     def silence_until(self, end_sample: int) -> None:
-        """Do nothing."""
+        """Do nothing but let time pass."""
+        self.complete_until = max(self.complete_until, end_sample)
 
     def end_run(self, end_sample: int) -> None:
-        """Do nothing."""
+        """Do nothing but let time pass."""
+        self.silence_until(end_sample)
 
     def take(self, count: int) -> list[Packet[AudioStream]]:
         """None."""

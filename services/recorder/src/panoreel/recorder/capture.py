@@ -182,6 +182,7 @@ class Capture:
         while self._may_see():
             grabber = self._grabber
             grabber.start_over()
+            self._pressure.start_over()
             try:
                 while (shown := grabber.next()) is not None:
                     if (pts := self._place(shown)) is None:
@@ -287,7 +288,8 @@ class Capture:
             sound = self._sound
             try:
                 self._hear_all(sound)
-                return
+                if sound is self._sound:
+                    return
             except ProgramFailed as error:
                 if sound is self._sound:
                     self._break(Accident("sound", str(error)))
@@ -298,9 +300,11 @@ class Capture:
                 self._timeline.start_over()
 
     def _hear_all(self, sound: SoundServer) -> None:
-        """Hear until the end of the recording."""
+        """Hear until the end of the recording, or until there is another sound to be heard."""
         for samples, stamp in sound.blocks():
             with self._changed:
+                if sound is not self._sound:
+                    return
                 position = self._timeline.position
                 if self._sound_end is not None and position >= self._sound_end:
                     return

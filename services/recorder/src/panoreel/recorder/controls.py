@@ -4,6 +4,7 @@ from __future__ import annotations  # capture is loaded while the programs start
 
 import asyncio
 import itertools
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -29,6 +30,8 @@ class Controls:
         self._resumed = asyncio.Event()
         if not order.paused:
             self._resumed.set()
+        self._pauses: list[tuple[float, float]] = [(time.monotonic(), math.inf)] if order.paused else []
+        """From when until when, in monotonic time."""
         self._refreshes: deque[str | None] = deque()
         self._refresh_asked = asyncio.Event()
         self._tell = tell
@@ -90,6 +93,11 @@ class Controls:
         if not self.stop.done():
             self.stop.set_result(time.monotonic())
 
+    def unpaused_s(self, began: float, ended: float) -> float:
+        """How much of the time between these two monotonic moments lies in no pause."""
+        paused_s = (max(0.0, min(ended, end) - max(began, start)) for start, end in self._pauses)
+        return ended - began - sum(paused_s)
+
     async def begin_wanted(self) -> bool:
         """The page called startRecord: wait until the recording begins; False when it takes a resume."""
         self.wanted.set()
@@ -109,13 +117,17 @@ class Controls:
     def _pause(self) -> None:
         if self._resumed.is_set():
             self._resumed.clear()
+            now = time.monotonic()
+            self._pauses.append((now, math.inf))
             if self._capture:
-                self._capture.pause(time.monotonic())
+                self._capture.pause(now)
         self._tell(protocol.Paused())
 
     def _resume(self) -> None:
         if not self._resumed.is_set():
             self._resumed.set()
+            now = time.monotonic()
+            self._pauses[-1] = (self._pauses[-1][0], now)
             if self._capture:
-                self._capture.resume(time.monotonic())
+                self._capture.resume(now)
         self._tell(protocol.Resumed())

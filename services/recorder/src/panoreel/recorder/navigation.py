@@ -78,14 +78,13 @@ async def _briefly(tidying: Awaitable[Any]) -> None:
 
 @asynccontextmanager
 async def refused_navigations(
-    page: Page, arriving: Callable[[], Awaitable[None]]
-) -> AsyncIterator[list[int | str]]:
+    page: Page, arriving: Callable[[], Awaitable[None]], refusals: list[int | str]
+) -> AsyncIterator[None]:
     """While entered, the page stays as it is when the one that is to follow answers an error, or not at all.
 
-    Yields a list that comes to hold why: an HTTP status, or Chromium's name of a network error. `arriving` is
-    awaited before an answer that is none goes to the page.
+    `refusals` comes to hold why: an HTTP status, or Chromium's name of a network error. `arriving` is awaited
+    before an answer that is none goes to the page.
     """
-    refusals: list[int | str] = []
     running: set[asyncio.Future[Any]] = set()
     session = await page.context.new_cdp_session(page)
     main_frame = (await session.send("Page.getFrameTree"))["frameTree"]["frame"]["id"]
@@ -115,7 +114,7 @@ async def refused_navigations(
     patterns = [{"urlPattern": "*", "resourceType": "Document", "requestStage": "Response"}]
     await session.send("Fetch.enable", {"patterns": patterns})
     try:
-        yield refusals
+        yield
     except BaseException:
         await _briefly(session.send("Page.stopLoading"))
         raise

@@ -49,7 +49,9 @@ STAYS: Final = "ERR_ABORTED"
 
 BLANK: Final = "about:blank"
 
-GONE: Final = r"(?i)has been closed|connection closed|page crashed|frame was detached"
+GONE: Final = (
+    r"(?i)has been closed|(connection|session|target) closed|(page|target) crashed|frame was detached"
+)
 """What Playwright says when there is nothing left that could open a page."""
 
 PAINTED: Final = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -113,8 +115,19 @@ class RecordedPage:
         """Load the page and wait until it has painted; raises `PageRefused` with a sentence for the user.
 
         A page that comes with the status of an error is as good as any other to who is to `bear_errors`.
+        Raises `SettingRefused`, and `PageCrashed` when there is no page any more.
         """
         self._check_scheme()
+        try:
+            await self._load(timeout_s, bear_errors=bear_errors)
+            # A page that is too busy with itself to tell is recorded as it is.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PAINT_TIMEOUT_S):
+                    await self._settle()
+        except Error as error:
+            raise self._failure(error.message) from None
+
+    async def _load(self, timeout_s: float, *, bear_errors: bool) -> None:
         self._session = await self._page.context.new_cdp_session(self._page)
         await self._page.add_init_script(MEDIA_LOOK)
         await self._page.add_init_script(PDF_LOOK)
@@ -142,10 +155,6 @@ class RecordedPage:
             self._check(statuses)
         elif statuses and statuses[-1] >= 400:
             self._on_trouble(_http_error(statuses[-1]))
-        # A page that is too busy with itself to tell is recorded as it is.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(PAINT_TIMEOUT_S):
-                await self._settle()
 
     async def begin(self) -> None:
         """Recording begins: a media file plays from its start."""
@@ -161,7 +170,8 @@ class RecordedPage:
     async def refresh(self, url: str | None, timeout_s: float) -> None:
         """Load what is shown again, or `url` instead; raises `PageRefused`, and then all stays as it is.
 
-        Only a page that hangs is given up for it in any case. Raises `SettingRefused`.
+        Only a page that hangs is given up for it in any case. Raises `SettingRefused`, and `PageCrashed` when
+        there is no page any more.
         """
         before = self._url
         self._url = url or self._url
@@ -187,24 +197,26 @@ class RecordedPage:
 
     async def _leave(self, again: bool) -> None:
         """Go where `_url` leads, or load what is shown `again`."""
-        assert self._session is not None
-        if hanging := await hangs(self._session):
-            await give_up(self._page, self._session)
-        async with (
-            self._visitor.turning_to(self._url) as arriving,
-            interrupting(self._session),
-            refused_navigations(self._page, arriving) as refusals,
-        ):
-            try:
+        if self._session is None:
+            raise PageCrashed("the browser ended before the page was opened")
+        refusals: list[int | str] = []
+        try:
+            if hanging := await hangs(self._session):
+                await give_up(self._page, self._session)
+            async with (
+                self._visitor.turning_to(self._url) as arriving,
+                interrupting(self._session),
+                refused_navigations(self._page, arriving, refusals),
+            ):
                 if again and not hanging and self._page.url != BLANK:
                     await self._page.reload(wait_until="commit", timeout=0)
                 else:
                     await self._page.goto(without_login(self._url), wait_until="commit", timeout=0)
-            except Error as error:
-                refusal = refusals[-1] if refusals else error.message
-                if isinstance(refusal, int):
-                    self._check([refusal])
-                raise self._failure(str(refusal)) from None
+        except Error as error:
+            refusal = refusals[-1] if refusals else error.message
+            if isinstance(refusal, int):
+                self._check([refusal])
+            raise self._failure(str(refusal)) from None
 
     def _check_scheme(self) -> None:
         if urlsplit(self._url).scheme not in ("http", "https"):

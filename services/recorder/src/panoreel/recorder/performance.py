@@ -10,12 +10,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, get_args
 
-from panoreel.contracts.events import Remedy, Trouble
+from panoreel.contracts.events import Program, Remedy, Trouble
 from panoreel.contracts.media import SegmentMedia
 from panoreel.recorder import protocol
 from panoreel.recorder.controls import Controls
@@ -69,10 +70,12 @@ class Performance:
         self._accidents: asyncio.Queue[Accident] = asyncio.Queue()
         self._broken: Accident | None = None
         """Why another stage must be set."""
+        self._gap: _Gap | None = None
+        """What is lost at present."""
         self._patience = Patience()
         self._told_at: dict[str, float] = {}
         self._turn = asyncio.Lock()
-        """Held by whoever has the page loaded again."""
+        """Held by whoever has the page loaded again, or another stage set: one would break off the other."""
         self._woken = asyncio.Event()
         """There is no need any more to wait with that."""
 
@@ -107,13 +110,24 @@ class Performance:
             if self._is_to_be_mended(accident):
                 await self._mend(accident)
 
+    async def finish(self, end: float) -> float:
+        """End the capture at the monotonic time `end`, and tell how it went; all else as `Capture.finish`."""
+        try:
+            return await self.capture.finish(end)
+        finally:
+            self._end_gap(end)
+            if self.capture.started.done():
+                self._tell(Measured(quality=self.capture.gauge.quality()))
+
     async def close(self) -> None:
         """Take down what was set up here."""
         if self._watching:
             self._watching.cancel()
         if self._stage and self._stage.number > 1:
-            await self._stage.__aexit__()
-        await asyncio.gather(*self._closing)
+            self._closing.add(asyncio.create_task(self._stage.__aexit__()))
+        for outcome in await asyncio.gather(*self._closing, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                log.error("a stage was not taken down: %s", type(outcome).__name__)
 
     def _sealed(self, path: Path, media: SegmentMedia) -> None:
         self._tell(SegmentSealed(path=path, media=media))
@@ -159,9 +173,8 @@ class Performance:
         started = self.capture.started.done()
         if self._broken and not started:
             raise self._broken
-        began = _wall_time(self.capture.intact_until)
         if started:
-            self._tell(Interrupted(cause=accident.cause, message=str(accident), wall_time=began))
+            self._begin_gap(accident)
         log.warning("%s; capture is set up again", accident)
         self._patience.trouble(time.monotonic())
         await self.capture.let_go()
@@ -169,20 +182,38 @@ class Performance:
             pass
         assert self._stage
         self.capture.go_on(self._stage.grabber, self._stage.sound)
-        ended = datetime.now(UTC)
-        self._patience.well(time.monotonic())
-        self.capture.gauge.interrupted((ended - began).total_seconds())
+        now = time.monotonic()
+        self._patience.well(now)
+        self._end_gap(now)
         if started:
             await self._page.begin()
-            self._tell(Restored(cause=accident.cause, began=began, ended=ended))
+
+    def _begin_gap(self, accident: Accident) -> None:
+        began = self.capture.intact_until
+        wall_time = datetime.now(UTC) - timedelta(seconds=time.monotonic() - began)
+        self._gap = _Gap(accident.cause, began, wall_time)
+        self._tell(Interrupted(cause=accident.cause, message=str(accident), wall_time=wall_time))
+
+    def _end_gap(self, at: float) -> None:
+        """Tell what was lost until the monotonic time `at`, if anything is."""
+        if (gap := self._gap) is None:
+            return
+        self._gap = None
+        at = max(gap.began, at)
+        if (lost_s := self._controls.unpaused_s(gap.began, at)) > 0:
+            self.capture.gauge.interrupted(lost_s)
+        ended = gap.wall_time + timedelta(seconds=at - gap.began)
+        self._tell(Restored(cause=gap.cause, began=gap.wall_time, ended=ended))
 
     async def _is_shown_again(self, accident: Accident) -> bool:
         """Try once; raises `CaptureError` when enough was tried."""
         while not self._accidents.empty():
             self._accidents.get_nowait()  # it is being mended
+        if self._broken:
+            self._bear(self._broken)
         try:
             if self._broken:
-                await self._change_stage(self._broken)
+                await self._change_stage()
             else:
                 await self._load_again(accident)
         except PageRefused as error:
@@ -190,24 +221,31 @@ class Performance:
             if self._order.page_policy.on_error == "fail":
                 raise PageError(str(error)) from error
             return False
+        except Accident as another:
+            self._broken = self._broken or another
         except (PageCrashed, ProgramFailed) as error:
             self._broken = self._broken or Accident("browser", str(error))
         return not self._broken and self._accidents.empty()
 
-    async def _change_stage(self, broken: Accident) -> None:
+    def _bear(self, broken: Accident) -> None:
+        """Raise `CaptureError` when it is not the first time of late."""
+        if self._patience.bears_accident(time.monotonic()):
+            return
+        if broken.cause == "crashed":
+            raise PageError(f"the page crashed {MOST_ACCIDENTS} times within a minute")
+        raise broken
+
+    async def _change_stage(self) -> None:
         """Show the page on another stage, while the one before is taken down."""
-        if not self._patience.bears_accident(time.monotonic()):
-            if broken.cause == "crashed":
-                raise PageError(f"the page crashed {MOST_ACCIDENTS} times within a minute")
-            raise broken
         assert self._stage
         assert self._watching
         self._watching.cancel()
         self._closing.add(asyncio.create_task(_take_down(self._stage)))
         self._broken = None
         self._stage = self._stage.another()
-        await self._stage.__aenter__()
-        await self._show(self._stage)
+        async with self._turn:
+            await self._stage.__aenter__()
+            await self._show(self._stage)
 
     async def _load_again(self, accident: Accident) -> None:
         pause_s = self._patience.next_pause_s(time.monotonic())
@@ -234,10 +272,15 @@ class Performance:
             self._notice(accident)
 
 
+@dataclass(frozen=True)
+class _Gap:
+    """What `cause` costs from the monotonic time `began` on, which is `wall_time`."""
+
+    cause: Program | Trouble
+    began: float
+    wall_time: datetime
+
+
 async def _take_down(stage: Stage) -> None:
     await stage.__aexit__()
     reap_orphans()
-
-
-def _wall_time(moment: float) -> datetime:
-    return datetime.now(UTC) - timedelta(seconds=time.monotonic() - moment)

@@ -60,6 +60,10 @@ class Pressure:
         """The one to encode with."""
         return self._presets[max(self._index, self._effort)]
 
+    def start_over(self) -> None:
+        """What is counted from now on is not to be compared with what was before."""
+        self._before = None
+
     def look(self, now: Counts) -> None:
         """Take note of what has been counted so far; to be called often."""
         if self._before is None:

@@ -147,7 +147,7 @@ class Interrupted(Frozen):
 
 
 class Restored(Frozen):
-    """Capture goes on, and what was shown meanwhile is lost."""
+    """Capture goes on, or the recording ends meanwhile: what was shown since `began` is lost."""
 
     report: Literal["restored"] = "restored"
     cause: Program | Trouble

@@ -91,21 +91,22 @@ class Recording:
     async def _capture(self, accidents: asyncio.Future[Any]) -> None:
         """From the first picture to the sealed last segment."""
         stop, capture = self._controls.stop, self._performance.capture
+        capture.started.add_done_callback(lambda started: self._tell(Started(wall_time=started.result())))
         capture.start()
         ended = asyncio.create_task(capture.ended())
         try:
-            await _first(capture.started, accidents, ended)
+            # A page that is in trouble has no first picture, perhaps for long.
+            await _first(capture.started, stop, accidents, ended, timeout_s=self._order.remaining_s)
             if capture.started.done():
-                self._tell(Started(wall_time=capture.started.result()))
                 self._controls.begin(capture)
                 await self._performance.begin()
-            await _first(stop, accidents, ended)
+                await _first(stop, accidents, ended)
             if accidents.done():
                 accidents.result()
         finally:
             ended.cancel()
             await asyncio.gather(ended, return_exceptions=True)
-            length_s = await capture.finish(stop.result() if stop.done() else time.monotonic())
+            length_s = await self._performance.finish(stop.result() if stop.done() else time.monotonic())
         if not stop.done():
             self._tell(LimitReached())
         self._tell(Stopped(frames=capture.frames, duration_s=length_s))

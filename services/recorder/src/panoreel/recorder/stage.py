@@ -4,8 +4,8 @@ from __future__ import annotations  # what takes long to load is loaded while th
 
 import asyncio
 import shutil
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Self
 
 from panoreel.recorder.controls import Controls
@@ -48,11 +48,10 @@ class Stage:
             from panoreel.recorder.grabber import Grabber
 
             size = (order.width, order.height)
-            display = self._studio.display
-            self.grabber: Grabber = stack.enter_context(Grabber(display.env, *size, order.fps, user.uid))
-            self._window = await self._studio.browser.open_window(
-                display, self._studio.sound, size, order.look
-            )
+            display, sound = self._studio.display, self._studio.sound
+            with _blaming():
+                self.grabber: Grabber = stack.enter_context(Grabber(display.env, *size, order.fps, user.uid))
+                self._window = await self._studio.browser.open_window(display, sound, size, order.look)
             self._stack = stack.pop_all()
         return self
 
@@ -72,21 +71,39 @@ class Stage:
     async def prepare(
         self, order: RecordingOrder, controls: Controls, on_trouble: Callable[[Accident], None]
     ) -> RecordedPage:
-        """The page in the browser's window, not yet opened; it tells `on_trouble` of what is no content."""
+        """The page in the browser's window, not yet opened; it tells `on_trouble` of what is no content.
+
+        Raises `Accident` when the browser has ended meanwhile.
+        """
         from panoreel.recorder.page import RecordedPage
         from panoreel.recorder.visitor import Visitor
 
         assert self._window is not None
-        await PageFunctions(controls).install(self._window.context)
         visitor = Visitor(self._window, order.browser)
         page = RecordedPage(self._window, visitor, order.record_url, self._studio.proxy, on_trouble)
-        if order.page_title is not None:
-            await page.name(order.page_title)
+        with _blaming():
+            await PageFunctions(controls).install(self._window.context)
+            if order.page_title is not None:
+                await page.name(order.page_title)
         return page
 
     async def ended(self) -> None:
         """Wait for any of the programs to end by itself, or the page to crash; raises `Accident` then."""
         await self._studio.ended()
+
+
+@contextmanager
+def _blaming() -> Iterator[None]:
+    """Raise `Accident` for what is heard of a program that ends meanwhile."""
+    import xcffib
+    from playwright.async_api import Error
+
+    try:
+        yield
+    except xcffib.ConnectionException as error:
+        raise Accident("display", "the X server closed the connection") from error
+    except Error as error:
+        raise Accident("browser", "the browser ended while its window was set up") from error
 
 
 def _load() -> None:

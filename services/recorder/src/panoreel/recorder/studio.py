@@ -39,7 +39,12 @@ class Studio:
         async with AsyncExitStack() as stack:
             for program in programs:
                 stack.push_async_callback(program.stop)
-            await _together(*(program.start() for program in programs))
+            await _together(
+                _blaming("display", self.display.start()),
+                _blaming("sound", self.sound.start()),
+                self.proxy.start(),
+                self.browser.start(),
+            )
             self._stack = stack.pop_all()
         return self
 

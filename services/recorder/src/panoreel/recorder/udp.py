@@ -21,6 +21,7 @@ from panoreel.recorder.profile import WEBRTC_PORTS
 
 NFT: Final = "/usr/sbin/nft"
 RESOLVER_SETTINGS: Final = Path("/etc/resolv.conf")
+OUTGOING_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 WebrtcUdp = Literal["auto", "filtered", "off"]
 
@@ -41,7 +42,11 @@ async def may_send_udp(setting: WebrtcUdp, user: str | None, allowed: Networks) 
         _logger.info("WebRTC over UDP is off, as set")
         return False
     try:
-        await _install(rules(_browser_uid(user), allowed, name_servers(RESOLVER_SETTINGS)))
+        calls = browsers_alone_have_ports(OUTGOING_PORTS.read_text())
+        if not calls:
+            _logger.warning("a page cannot call itself: others get ports of WebRTC's", ports=WEBRTC_PORTS)
+        resolvers = name_servers(RESOLVER_SETTINGS)
+        await _install(rules(_browser_uid(user), allowed, resolvers, calls=calls))
     except UdpNotFiltered as error:
         if setting == "filtered":
             raise
@@ -51,13 +56,14 @@ async def may_send_udp(setting: WebrtcUdp, user: str | None, allowed: Networks) 
     return True
 
 
-def rules(uid: int, allowed: Networks, resolvers: Iterable[Address]) -> str:
+def rules(uid: int, allowed: Networks, resolvers: Iterable[Address], *, calls: bool = True) -> str:
     """The table as nft(8) reads it: TCP to the proxy, name service, and UDP to public addresses.
 
-    On this machine browsers reach nothing but browsers: a page may call itself.
+    On this machine browsers reach nothing but browsers, with `calls`: a page may call itself.
     """
     ports = "{}-{}".format(*WEBRTC_PORTS)
-    accepted = [f"{_destination(network)} meta l4proto udp accept" for network in allowed]
+    accepted = [f"ip daddr 127.0.0.1 udp sport {ports} udp dport {ports} accept"] if calls else []
+    accepted += [f"{_destination(network)} meta l4proto udp accept" for network in allowed]
     accepted += [f"{_destination(resolver)} udp dport 53 accept" for resolver in resolvers]
     return f"""
     add table inet panoreel
@@ -69,7 +75,6 @@ def rules(uid: int, allowed: Networks, resolvers: Iterable[Address]) -> str:
         }}
         chain browser {{
             oifname "lo" meta l4proto tcp accept
-            ip daddr 127.0.0.1 udp sport {ports} udp dport {ports} accept
             {"; ".join(accepted)}
             meta l4proto != udp drop
             fib daddr type != unicast drop
@@ -79,6 +84,12 @@ def rules(uid: int, allowed: Networks, resolvers: Iterable[Address]) -> str:
         }}
     }}
     """
+
+
+def browsers_alone_have_ports(outgoing: str) -> bool:
+    """Whether none of WebRTC's ports is given to others unasked: `outgoing` is ip_local_port_range, ip(7)."""
+    first, last = map(int, outgoing.split())
+    return last < WEBRTC_PORTS[0] or first > WEBRTC_PORTS[1]
 
 
 def name_servers(settings: Path) -> list[Address]:

@@ -53,7 +53,12 @@ class WarmChildren:
             if child.stage == stage and not watching.done():
                 del self._waiting[child]
                 watching.cancel()  # it may be reading what the child tells
-                await asyncio.wait({watching})
+                try:
+                    await asyncio.wait({watching})
+                except asyncio.CancelledError:
+                    child.kill()
+                    await child.close()
+                    raise
                 return child
         return None
 

@@ -9,20 +9,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Final
 
 from panoreel.contracts.envelope import StoredEvent
 from panoreel.contracts.events import (
     Gap,
+    GapRecorded,
     PauseRequested,
     RecordingResumed,
     ResumeRequested,
     StopRequested,
 )
 from panoreel.contracts.media import AUDIO_SAMPLE_RATE, VIDEO_TIMESCALE, Segment
-
-TOLERANCE_S: Final = 0.1
-"""A recorder's clock may be set by so much while it records, without anything being lost."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +37,11 @@ class Stretch:
     def first_sample(self) -> int:
         """The epoch's sample that lies at `output_sample`."""
         return self.segments[0].first_sample
+
+    @property
+    def epoch(self) -> int:
+        """Whose run it is."""
+        return self.segments[0].epoch
 
     @property
     def samples(self) -> int:
@@ -65,16 +67,16 @@ class Timeline:
         return self.stretches[-1].output_end if self.stretches else 0
 
 
-Pause = tuple[datetime, datetime]
-"""When nothing was to be recorded: from, until."""
+Span = tuple[datetime, datetime]
+"""From, until."""
 
 
-def pauses(history: Iterable[StoredEvent]) -> tuple[Pause, ...]:
+def pauses(history: Iterable[StoredEvent]) -> tuple[Span, ...]:
     """The pauses that were asked for and ended, by a task's events in their order.
 
     One lasts until its recorder has carried out the end.
     """
-    found: list[Pause] = []
+    found: list[Span] = []
     began: datetime | None = None
     for stored in history:
         match stored.event:
@@ -88,17 +90,24 @@ def pauses(history: Iterable[StoredEvent]) -> tuple[Pause, ...]:
     return tuple(found)
 
 
-def arrange(segments: Iterable[Segment], paused: Sequence[Pause] = ()) -> Timeline:
+def arrange(
+    segments: Iterable[Segment], paused: Sequence[Span] = (), told: Sequence[GapRecorded] = ()
+) -> Timeline:
     """The timeline of everything recorded for a task: any epochs, in any order, some of it lost.
 
-    What was `paused` is not lost.
+    What was `paused` is not lost. What recorders `told` that they lost themselves lies within their media.
     """
     stretches: list[Stretch] = []
     for group in _contiguous(_counting(segments)):
         stretch = Stretch(tuple(group), stretches[-1].output_end if stretches else 0)
         if stretch.samples:  # less than one audio frame, at a recording's very end, after a loss
             stretches.append(stretch)
-    return Timeline(tuple(stretches), tuple(_gaps(stretches, paused)))
+    within = {stretch.epoch for stretch in stretches}
+    told = [fact for fact in told if fact.epoch in within]  # else it is part of a gap between two others
+    # What was told is no part of what else was lost around it.
+    known = [*paused, *((fact.began, fact.ended) for fact in told)]
+    gaps = [*_told(stretches, paused, told), *_gaps(stretches, known)]
+    return Timeline(tuple(stretches), tuple(sorted(gaps, key=lambda gap: (gap.output_s, gap.wall_time))))
 
 
 def _counting(segments: Iterable[Segment]) -> list[Segment]:
@@ -129,22 +138,44 @@ def _contiguous(segments: list[Segment]) -> list[list[Segment]]:
     return groups
 
 
-def _gaps(stretches: list[Stretch], paused: Sequence[Pause]) -> Iterable[Gap]:
-    """Lost time before each segment. Clocks of two machines may differ, and epochs overlap: then, none."""
+def _gaps(stretches: list[Stretch], known: Sequence[Span]) -> Iterable[Gap]:
+    """Lost time before each stretch. Clocks of two machines may differ, and epochs overlap: then, none."""
     before: Segment | None = None
     for stretch in stretches:
+        after = stretch.segments[0]
+        began = _end(before) if before else _epoch_begin(after)
+        lost_s = _lasting_s((began, after.wall_time), known)
+        if lost_s > 0:
+            yield Gap(output_s=stretch.output_sample / AUDIO_SAMPLE_RATE, lost_s=lost_s, wall_time=began)
+        before = stretch.segments[-1]
+
+
+def _told(stretches: list[Stretch], paused: Sequence[Span], told: Sequence[GapRecorded]) -> Iterable[Gap]:
+    """What recorders told that have media in the output."""
+    for fact in told:
+        place = _place([stretch for stretch in stretches if stretch.epoch == fact.epoch], fact)
+        lost_s = _lasting_s((fact.began, fact.ended), paused)
+        if lost_s > 0:
+            yield Gap(output_s=place / AUDIO_SAMPLE_RATE, lost_s=lost_s, wall_time=fact.began)
+
+
+def _place(stretches: list[Stretch], fact: GapRecorded) -> int:
+    """The output sample where media goes on after a gap: a segment begins there, or there is no more."""
+    for stretch in stretches:
         for segment in stretch.segments:
-            began = _end(before) if before else _epoch_begin(segment)
-            lost_s = (segment.wall_time - began).total_seconds()
-            lost_s -= sum(_overlap_s((began, segment.wall_time), pause) for pause in paused)
-            if lost_s > (0 if segment is stretch.segments[0] else TOLERANCE_S):
-                output_sample = stretch.output_sample + segment.first_sample - stretch.first_sample
-                yield Gap(output_s=output_sample / AUDIO_SAMPLE_RATE, lost_s=lost_s, wall_time=began)
-            before = segment
+            if _end(segment) > fact.ended:
+                return stretch.output_sample + segment.first_sample - stretch.first_sample
+    return stretches[-1].output_end
 
 
-def _overlap_s(one: Pause, other: Pause) -> float:
-    return max(0.0, (min(one[1], other[1]) - max(one[0], other[0])).total_seconds())
+def _lasting_s(span: Span, but: Iterable[Span]) -> float:
+    """How long a span lasts, without its parts that belong to others, which may overlap each other."""
+    from_, until = span
+    left_s = 0.0
+    for begin, end in [*sorted(but), (until, until)]:
+        left_s += max(0.0, (min(begin, until) - from_).total_seconds())
+        from_ = max(from_, end)
+    return left_s
 
 
 def _epoch_begin(segment: Segment) -> datetime:

@@ -13,7 +13,14 @@ from panoreel.blobs.shared import BlobStores, open_shared
 from panoreel.blobs.store import Blobs
 from panoreel.contracts.commands import ReportPackaged
 from panoreel.contracts.envelope import StoredEvent
-from panoreel.contracts.events import Failure, Output, OutputsPackaged, PackagingFailed, RecordingStopped
+from panoreel.contracts.events import (
+    Failure,
+    GapRecorded,
+    Output,
+    OutputsPackaged,
+    PackagingFailed,
+    RecordingStopped,
+)
 from panoreel.contracts.media import Segment
 from panoreel.contracts.task import Phase, Task
 from panoreel.eventlog.errors import Permanent, Transient
@@ -69,7 +76,8 @@ class Transcoder:
         segments = await manifest(self._log, task.task_id)
         _check_complete(stopped.event, segments, datetime.now(UTC) - stopped.envelope.time)
         history = [stored async for stored in self._log.history(task.task_id)]
-        timeline = arrange(segments, pauses(history))
+        told = [stored.event for stored in history if isinstance(stored.event, GapRecorded)]
+        timeline = arrange(segments, pauses(history), told)
         outputs: tuple[Output, ...] = ()
         if timeline.stretches:
             blobs = await self._blobs_of(task)

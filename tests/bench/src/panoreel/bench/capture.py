@@ -8,7 +8,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from av.error import FFmpegError
+
 from panoreel.bench import media, peers, recorder
+from panoreel.bench.errors import RecordingFailed
 from panoreel.bench.figures import medians
 from panoreel.bench.processes import cpu_s
 from panoreel.bench.site import Site
@@ -20,6 +23,9 @@ SETTLE_S: Final = 4.0
 
 ALWAYS_DRAWN: Final = ("busy", "raf", "numbers")
 """Pages that draw a number in each frame, so that one that is missing can be told."""
+
+NUMBERED: Final = (*ALWAYS_DRAWN, "slides")
+"""Pages that draw numbers at all; of others nobody can tell what is missing."""
 
 
 class Running(Protocol):
@@ -61,23 +67,31 @@ async def _round(way: str, site: Site, page: str, seconds: float) -> dict[str, A
         files = await running.finish()
         if way == "mediarecorder":
             await asyncio.to_thread(files[0].write_bytes, bytes(site.slices))
-        counted = await asyncio.to_thread(count, files, seconds, page in ALWAYS_DRAWN) if files else {}
+        try:
+            counted = await asyncio.to_thread(count, files, seconds, page) if files else {}
+        except FFmpegError as error:
+            raise RecordingFailed(f"what {way} recorded cannot be read: {error}") from error
     return {"cores": round(cores, 3), "fps": None, "dropped": None} | counted
 
 
-def count(files: Sequence[Path], seconds: float, always_drawn: bool) -> dict[str, float | None]:
+def count(files: Sequence[Path], seconds: float, page: str) -> dict[str, float | None]:
     """New pictures a second in the last `seconds`, and how many are missing at 30 a second.
 
     A picture is new if it shows another number than the one before. Where pages do not always draw, all
-    pictures count, and what is missing is missing in the row of numbers; None if there are none.
+    pictures count, and what is missing is missing in the row of numbers; None if the page draws none.
     """
-    return kept(
-        [(frame.time_s, media.number(frame.luma)) for frame in media.frames(files)], seconds, always_drawn
-    )
+    numbered = page in NUMBERED
+    shown = [(frame.time_s, media.number(frame.luma) if numbered else None) for frame in media.frames(files)]
+    return kept(shown, seconds, page in ALWAYS_DRAWN)
 
 
 def kept(shown: Shown, seconds: float, always_drawn: bool) -> dict[str, float | None]:
-    """As `count`, of times in seconds with the numbers that were read there."""
+    """As `count`, of times in seconds with the numbers that were read there.
+
+    Raises `RecordingFailed` without any.
+    """
+    if not shown:
+        raise RecordingFailed("there is no picture in the recording")
     begin = shown[-1][0] - seconds
     pairs = [pair for pair in itertools.pairwise(shown) if pair[1][0] > begin]
     if always_drawn:

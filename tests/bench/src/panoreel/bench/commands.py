@@ -49,7 +49,8 @@ def capture(
         for way in ways[1:]:
             peers.require(way)
         figures = await capture.measure(site, page, seconds, ways, rounds)
-        return {"page": page, "seconds": seconds, **figures, "versions": machine.versions()}
+        told = {"page": page, "seconds": seconds, "rounds": rounds}
+        return told | figures | {"versions": machine.versions()}
 
     _tell("capture", _measured(measure, page), as_json=json)
 
@@ -74,13 +75,14 @@ def smoothness(page: Page = "numbers", seconds: Seconds = 30, json: AsJson = Fal
 def start(
     page: Page = "slides",
     rounds: Annotated[int, Option(min=1, help="How many recordings are started, one after the other.")] = 10,
+    seconds: Annotated[int, Option(min=2, help="After so long no other recording is started.")] = 600,
     json: AsJson = False,
 ) -> None:
     """From Start to the first frame, through a whole stack: with a browser kept ready, and without."""
     from panoreel.bench import start
 
     async def measure(site: "Site") -> dict[str, Any]:
-        return await asyncio.to_thread(start.measure, site, page, rounds)
+        return await asyncio.to_thread(start.measure, site, page, rounds, seconds)
 
     _tell("start", _measured(measure, page), as_json=json)
 
@@ -181,6 +183,9 @@ def _measured(measure: Measure, page: str, film_s: int = SHORT_FILM_S) -> dict[s
     try:
         with _site(page, film_s) as site, _quiet():
             return asyncio.run(measure(site))
+    except TimeoutError:
+        typer.echo("a program did not answer in time: is the machine busy? Try again", err=True)
+        raise typer.Exit(1) from None
     except (BenchError, CaptureError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

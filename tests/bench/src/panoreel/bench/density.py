@@ -40,13 +40,19 @@ def _read(site: Site, recording: Recording) -> dict[str, Any]:
 
 
 def summary(each: list[dict[str, Any]]) -> dict[str, Any]:
-    """What all recordings have together, and the worst of each figure; pages without numbers have neither."""
-    worst_interval_ms = max(one["interval_ms"]["p99"] for one in each)
+    """What all recordings have together, and the worst of each figure.
+
+    `worst_present` is a share: 0 where a page told no number, but those of others did; None without numbers.
+    """
     numbered = [one for one in each if one["expected"]]
+    shares = [one["present"] / one["expected"] if one["expected"] else 0.0 for one in each]
+    errors = [one["stamp_error_ms"]["absolute_p95"] for one in numbered if "stamp_error_ms" in one]
     return {
         "present": sum(one["present"] for one in numbered),
         "expected": sum(one["expected"] for one in numbered),
-        "repeated": sum(one["repeated"] for one in numbered),
-        "worst_interval_p99_ms": worst_interval_ms,
-        "worst_stamp_error_p95_ms": max((one["stamp_error_ms"]["p95"] for one in numbered), default=None),
+        "repeated": sum(one.get("repeated", 0) for one in numbered),
+        "worst_present": round(min(shares), 4) if numbered else None,
+        "worst_fps": min(one["fps"] for one in each),
+        "worst_interval_p99_ms": max(one["interval_ms"]["p99"] for one in each),
+        "worst_stamp_error_p95_ms": max(errors, default=None),
     }

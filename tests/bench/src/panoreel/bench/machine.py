@@ -1,5 +1,6 @@
 """What a measurement depends on: the machine and the versions of everything that takes part."""
 
+import ctypes.util
 import os
 import platform
 import re
@@ -23,9 +24,9 @@ def versions() -> dict[str, str]:
     import av
 
     found = {name: _version(argv, pattern) for name, (argv, pattern) in PROGRAMS.items()}
-    return {"kernel": platform.release(), "pyav": av.__version__, "x264": _x264()} | {
-        name: version for name, version in found.items() if version
-    }
+    ours = {"kernel": platform.release(), "pyav": av.__version__, "x264": _x264()}
+    found["x264 of gstreamer and ffmpeg"] = (ctypes.util.find_library("x264") or "").rpartition(".")[2]
+    return ours | {name: version for name, version in found.items() if version}
 
 
 def machine() -> dict[str, str | int]:

@@ -24,7 +24,7 @@ async def measure(site: Site, page: str, seconds: float) -> dict[str, Any]:
         while (now_s := time.monotonic() - began) < seconds:
             samples.append((now_s, await asyncio.to_thread(pss_bytes, recording.roots) / MEGABYTE))
             await asyncio.sleep(min(EVERY_S, seconds / 10))
-    return growth(samples)
+    return growth(samples) | {"seconds": seconds}
 
 
 def growth(samples: Sequence[tuple[float, float]]) -> dict[str, Any]:

@@ -39,17 +39,21 @@ BROWSER_OPTIONS: Final = (
 HEADLESS: Final = ("--headless=new", f"--screen-info={{{WIDTH}x{HEIGHT}}}")
 """Without a display; a screen of this size is made up."""
 
-PACKAGES: Final = {
-    "gstreamer": (
-        "gst-launch-1.0",
-        "gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly "
-        "gstreamer1.0-libav gstreamer1.0-pulseaudio xvfb",
-    ),
-    "ffmpeg": ("ffmpeg", "ffmpeg xvfb"),
-    "mediarecorder": ("Xvfb", "xvfb"),
-    "headless": ("chromium", "chromium"),
+DESK: Final = ("Xvfb", "pulseaudio", "chromium")
+PROGRAMS: Final = {
+    "gstreamer": ("gst-launch-1.0", *DESK),
+    "ffmpeg": ("ffmpeg", *DESK),
+    "mediarecorder": DESK,
+    "headless": ("chromium",),
 }
-"""Ways beside our own: the program that each needs, and the Debian packages that bring all of it."""
+"""What each way beside our own needs."""
+
+PACKAGES: Final = {
+    "gst-launch-1.0": "gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good "
+    "gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-pulseaudio",
+    "Xvfb": "xvfb",
+}
+"""The Debian packages that bring a program, where they are not called like it."""
 
 
 @dataclass
@@ -122,7 +126,9 @@ async def screen(height: int = HEIGHT) -> AsyncIterator[Desk]:
         finally:
             os.close(displayfd)
         with os.fdopen(ready) as answer:
-            number = await asyncio.wait_for(asyncio.to_thread(answer.readline), PATIENCE_S)
+            number = ""
+            with suppress(TimeoutError):
+                number = await asyncio.wait_for(asyncio.to_thread(answer.readline), PATIENCE_S)
         if not number:
             raise RecordingFailed(f"Xvfb did not start: {log_tail(made.log('Xvfb'))}")
         socket = made.home / "pulse.socket"
@@ -250,8 +256,6 @@ WAYS: Final = {
 
 def require(way: str) -> None:
     """Raises `ProgramMissing` when something of it is not installed."""
-    program, packages = PACKAGES[way]
-    needed = [program] if way == "headless" else [program, "Xvfb", "pulseaudio", "chromium"]
-    for name in needed:
-        if shutil.which(name) is None:
-            raise ProgramMissing(way, name, packages)
+    for program in PROGRAMS[way]:
+        if shutil.which(program) is None:
+            raise ProgramMissing(way, program, PACKAGES.get(program, program))

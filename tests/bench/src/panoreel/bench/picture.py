@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panoreel.bench import media, recorder
+from panoreel.bench.errors import RecordingFailed
 from panoreel.bench.peers import HEADLESS, desk
 from panoreel.bench.recorder import PICTURE
 from panoreel.bench.site import Site
@@ -30,6 +31,7 @@ BT709, LIMITED = 1, 1
 """As libavutil numbers colour spaces and ranges."""
 
 SHOWN_S: Final = 4.0
+SCREENSHOT_TIMEOUT_S: Final = 30.0
 
 
 async def measure(site: Site, page: str, seconds: float) -> dict[str, Any]:
@@ -50,7 +52,10 @@ async def _screenshot(url: str) -> NDArray[np.float64]:
     async with desk() as at:
         file = at.home / "screenshot.png"
         await at.show(*HEADLESS, "--virtual-time-budget=2000", f"--screenshot={file}", url)
-        await asyncio.wait_for(at.running[0].wait(), 30)
+        try:
+            await asyncio.wait_for(at.running[0].wait(), SCREENSHOT_TIMEOUT_S)
+        except TimeoutError:
+            raise RecordingFailed(f"headless Chromium made no screenshot of {url}") from None
         with av.open(str(file)) as container:
             [frame] = container.decode(video=0)
             return luma_of(frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False))

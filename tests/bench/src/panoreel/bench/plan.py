@@ -23,6 +23,7 @@ LONG_SECONDS: Final = SECONDS | {"capture": 30, "smoothness": 120, "sync": 600, 
 
 CAPTURE_ROUNDS: Final = 2
 STARTS: Final = 8
+STARTS_S: Final = 600
 AT_ONCE: Final = 16
 
 
@@ -32,13 +33,13 @@ def _capture(page: str) -> Step:
             peers.require(way)
         ways = ("ours", *peers.WAYS)
         figures = await capture.measure(site, page, seconds["capture"], ways, CAPTURE_ROUNDS)
-        return {"page": page, "seconds": seconds["capture"], **figures}
+        return {"page": page, "seconds": seconds["capture"], "rounds": CAPTURE_ROUNDS, **figures}
 
     return step
 
 
 async def _start(site: Site, seconds: Mapping[str, int]) -> dict[str, Any]:
-    return await asyncio.to_thread(start.measure, site, "slides", STARTS)
+    return await asyncio.to_thread(start.measure, site, "slides", STARTS, STARTS_S)
 
 
 def page(name: str) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import psutil
 
+from panoreel.bench.errors import BenchError
+
 
 def tree(roots: Iterable[int]) -> Iterator[psutil.Process]:
     """The processes `roots` and all that descend from them, as far as they live."""
@@ -27,11 +29,21 @@ def cpu_s(roots: Iterable[int]) -> float:
 
 
 def pss_bytes(roots: Iterable[int]) -> int:
-    """Memory of whole trees, shared pages divided among those that share them (proc_pid_smaps(5))."""
+    """Memory of whole trees, shared pages divided among those that share them (proc_pid_smaps(5)).
+
+    Raises `BenchError` when a process may not be looked into.
+    """
     total = 0
     for process in tree(roots):
-        with suppress(OSError):
-            rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
-            [line] = [line for line in rollup.splitlines() if line.startswith("Pss:")]
-            total += int(line.split()[1]) * 1024
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+            total += _pss_bytes(process.pid)
     return total
+
+
+def _pss_bytes(pid: int) -> int:
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except PermissionError:
+        raise BenchError(f"the memory of process {pid} may not be read: run this as root") from None
+    [line] = [line for line in rollup.splitlines() if line.startswith("Pss:")]
+    return int(line.split()[1]) * 1024

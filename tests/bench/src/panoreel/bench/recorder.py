@@ -68,6 +68,8 @@ class Recording:
                 await self._ended.wait()
         if self.stopped is None:
             raise RecordingFailed(self._failure)
+        if not self.files:
+            raise RecordingFailed("nothing was recorded")
         return self.files
 
     async def listen(self) -> None:

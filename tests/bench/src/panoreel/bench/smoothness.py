@@ -35,8 +35,9 @@ def smoothness(shown: Shown, drawn: Mapping[int, float], started_s: float) -> di
     """Of times in seconds with the numbers that were read there, and of what the page drew when, in Unix ms.
 
     `started_s` is the Unix time of the recording's time 0. `stamp_error_ms` tells by how much time stamps
-    are off the page's own clock: `offset` is the constant part, p50 and p95 the rest, absolute. Without a
-    list of what was drawn, nothing but the intervals is known.
+    are off the page's own clock: `absolute_p95` in all, `offset` is the constant part, p50 and p95 the rest,
+    absolute. None of what was drawn is present if no number can be read. Without a list of what was drawn,
+    nothing but the intervals is known.
     """
     if len(shown) < 3:
         raise RecordingFailed("there are fewer than three pictures")
@@ -46,10 +47,14 @@ def smoothness(shown: Shown, drawn: Mapping[int, float], started_s: float) -> di
         "expected": None,
         "interval_ms": percentiles(np.diff(times) * 1000, 50, 99),
         "frames": len(shown),
+        "fps": round((len(shown) - 1) / float(times[-1] - times[0]), 2),
     }
+    if not drawn:
+        return found
     seen = [(time, number) for time, number in shown if number in drawn]
     if len(seen) < 2:
-        return found
+        begin_ms, end_ms = (1000 * (started_s + float(time)) for time in times[[0, -1]])
+        return found | {"present": 0, "expected": sum(begin_ms <= at <= end_ms for at in drawn.values())}
     numbers = [number for _, number in seen if number is not None]
     pairs = list(itertools.pairwise(seen))
     first = {number: time for time, number in reversed(seen) if number is not None}
@@ -60,5 +65,9 @@ def smoothness(shown: Shown, drawn: Mapping[int, float], started_s: float) -> di
         "expected": sum(min(numbers) <= number <= max(numbers) for number in drawn),
         "repeated": sum(a[1] == b[1] and b[0] - a[0] < STILL_S for a, b in pairs),
         "disordered": sum(b < a for a, b in itertools.pairwise(numbers)),
-        "stamp_error_ms": {"offset": round(offset, 2)} | percentiles(np.abs(errors - offset), 50, 95),
+        "stamp_error_ms": {
+            "absolute_p95": percentiles(np.abs(errors), 95)["p95"],
+            "offset": round(offset, 2),
+            **percentiles(np.abs(errors - offset), 50, 95),
+        },
     }

@@ -24,7 +24,8 @@ LOUD: Final = 0.2
 CLICK: Final = 0.02
 """The second difference of a click; the loudest sine's is a tenth of it."""
 
-SHORTEST_PAUSE_BLOCKS: Final = 25
+PAUSE_S: Final = (1.8, 2.6)
+"""The page pauses for 2 s, and some more when its timer is late; any other silence is a gap."""
 
 SETTLE_BLOCKS: Final = 5
 """So long volume fades in and out."""
@@ -34,7 +35,7 @@ async def measure(site: Site, page: str, seconds: float) -> dict[str, Any]:
     """Of one recording of the page, see `continuity`."""
 
     def read(recording: Recording) -> dict[str, Any]:
-        return continuity(media.sound(recording.files).samples)
+        return continuity(media.sound(recording.files).samples) | {"seconds": seconds}
 
     found: dict[str, Any] = await recorder.record(site.url(page), seconds, read)
     return found
@@ -43,9 +44,9 @@ async def measure(site: Site, page: str, seconds: float) -> dict[str, Any]:
 def continuity(samples: NDArray[np.float32]) -> dict[str, Any]:
     """Of samples (n, 2): how far the phase of each side's sine jumps at most from one 20 ms to the next.
 
-    `gaps` counts where a tone dips while it should sound, `clicks` where anything else is heard than the
-    tone, `crosstalk` is the level of the wrong tone in a channel against the right one's, `silence` the
-    loudest sample in the pauses. Raises `RecordingFailed` when there is no tone.
+    `gaps` counts where a tone dips or is silent, but for the page's own pauses, `clicks` where anything else
+    is heard than the tone, `crosstalk` is the level of the wrong tone in a channel against the right one's,
+    `silence` the loudest sample in the pauses. Raises `RecordingFailed` when there is no tone.
     """
     count = len(samples) // BLOCK
     blocks = samples[: count * BLOCK].reshape(count, BLOCK, 2).astype(float)
@@ -69,7 +70,7 @@ def continuity(samples: NDArray[np.float32]) -> dict[str, Any]:
         "tone_s": round(len(inside) * BLOCK / media.SAMPLE_RATE, 1),
         "runs": len(sounding),
         "phase_jump_degrees": round(float(np.degrees(max(jumps))), 2),
-        "gaps": sum(after - before < SHORTEST_PAUSE_BLOCKS for before, after in _between(sounding)),
+        "gaps": sum(not _is_pause(before, after) for before, after in _between(sounding)),
         "clicks": int(np.sum(np.array(others) > CLICK)),
         "crosstalk": round(float(np.median(swapped[inside] / level[inside])), 4),
         "silence": round(float(max(quiet, default=0.0)), 5),
@@ -98,6 +99,11 @@ def _runs(true: NDArray[np.bool_]) -> list[tuple[int, int]]:
     edges = np.flatnonzero(np.diff(np.concatenate(([0], true.astype(int), [0]))))
     inner = [(begin + SETTLE_BLOCKS, end - SETTLE_BLOCKS) for begin, end in edges.reshape(-1, 2)]
     return [(int(begin), int(end)) for begin, end in inner if end - begin > SETTLE_BLOCKS]
+
+
+def _is_pause(before: int, after: int) -> bool:
+    shortest_s, longest_s = PAUSE_S
+    return shortest_s <= (after - before - 2 * SETTLE_BLOCKS) * BLOCK / media.SAMPLE_RATE <= longest_s
 
 
 def _between(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -66,7 +66,7 @@ class StartParameters(Parameters):
     """What to do when the recorded page crashes, or an error is shown in its place."""
     OnBlank: events.Remedy = "continue"
     """What to do when the page shows one plain colour for `BlankTimeout`."""
-    BlankTimeout: Annotated[float, InRange(0.0, MAX_DURATION_S)] = 30
+    BlankTimeout: Annotated[float, InRange(1.0, MAX_DURATION_S, or_zero=True)] = 30
     """In seconds; 0: however long it does, it is not blank."""
 
     @model_validator(mode="after")
@@ -74,6 +74,16 @@ class StartParameters(Parameters):
         either, other = self.Headers.UserAgent, self.Browser.UserAgent
         if either and other and either != other:
             raise ValueError("Headers.UserAgent and Browser.UserAgent differ; leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _blank_needs_pictures(self) -> Self:
+        if self.Output.Video.AudioOnly:
+            for name in ("OnBlank", "BlankTimeout"):
+                if name in self.model_fields_set:
+                    raise ValueError(
+                        f"{name} is about pictures, which AudioOnly leaves out; leave out either"
+                    )
         return self
 
     @classmethod
