@@ -61,6 +61,7 @@ def test_the_demo_page(panoreel: Panoreel, tmp_path: Path) -> None:
         "recording_claimed",
         "recording_started",
         "stop_requested",
+        "recording_measured",
         "recording_stopped",
         "outputs_packaged",
         "outputs_uploaded",

@@ -101,6 +101,10 @@ class ChildProcess:
         except TimeoutError:
             self.kill()
             return await self.exited()
+        except asyncio.CancelledError:
+            self.kill()
+            await self.exited()
+            raise
         finally:
             self._stdin.close()
             await asyncio.to_thread(sweep, self._run)
