@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
+from panoreel.bench.processes import cpu_s
 from tests.e2e import media
 from tests.e2e.panoreel import PANOREEL, Panoreel, leftovers
 from tests.e2e.test_recording import check_counter, check_file
@@ -22,24 +22,15 @@ pytestmark = pytest.mark.soak
 PORT = 18100
 
 
-def cpu_s(process: psutil.Process) -> float:
-    """Processor seconds that a process and all that it started have used, as far as they still live."""
-    total = 0.0
-    for member in [process, *process.children(recursive=True)]:
-        times = member.cpu_times()
-        total += times.user + times.system
-    return total
-
-
 def cores_while_recording(panoreel: Panoreel, url: str, seconds: int) -> tuple[str, float]:
     """Record; the task, and the cores that the recording's own processes use once it runs."""
     task_id = panoreel.act("Start", RecordURL=url, MaxDurationLimit=seconds)["TaskID"]
     panoreel.await_task(task_id, lambda task: task["Status"] == "recording")
     child = find_process(panoreel, "child")
     time.sleep(3)
-    used, began = cpu_s(child), time.monotonic()
+    used, began = cpu_s([child.pid]), time.monotonic()
     time.sleep(seconds - 6)
-    cores = (cpu_s(child) - used) / (time.monotonic() - began)
+    cores = (cpu_s([child.pid]) - used) / (time.monotonic() - began)
     panoreel.await_task(task_id, lambda task: task["Status"] == "finished")
     return task_id, cores
 

@@ -105,7 +105,7 @@ def test_a_killed_browser_is_a_gap_in_the_same_recording(
     find_process(panoreel, "chromium").kill()
     await_event(panoreel, task_id, "gap_recorded")
     assert panoreel.act("Describe", TaskID=task_id)["Status"] == "recording"
-    time.sleep(3)
+    time.sleep(3)  # of what comes after the gap, something must be captured
     task, numbers = finish(panoreel, task_id, tmp_path / "gap.mp4")
     assert "RetryNum" not in task
     assert restarts(numbers) == 1

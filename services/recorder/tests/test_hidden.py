@@ -94,7 +94,7 @@ def test_a_media_file_shows_no_player(tmp_path: Path) -> None:
             for _ in range(3):
                 child.tell(Refresh(record_url=None))
                 assert child.await_report(Refreshed).failure is None
-                time.sleep(0.5)
+                time.sleep(0.5)  # of what it shows then, something must be captured
             child.tell(Stop())
             child.reports()
             found = [picture for path in child.order.spool.glob("*.mp4") for picture in pictures(path)]

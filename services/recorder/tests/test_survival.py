@@ -120,6 +120,11 @@ def check_only_green(child: Child) -> None:
             assert np.abs(below - (0, 0x88, 0)).max() <= 12
 
 
+def record_for(seconds: float) -> None:
+    """Let so much be captured; nobody tells of single pictures and sounds, the media is looked at later."""
+    time.sleep(seconds)
+
+
 def segments(child: Child) -> list[Path]:
     return sorted(child.order.spool.glob("*.mp4"))
 
@@ -147,7 +152,7 @@ def test_a_recording_survives_what_it_runs(site: Site, names: list[str], causes:
         child.await_start()
         started, lost_s, programs = time.monotonic(), 0.0, child.programs()
         for name, cause in zip(names, causes, strict=True):
-            time.sleep(1)
+            record_for(1)
             victim(child, name).kill()
             killed, killed_at = time.monotonic(), datetime.now(UTC)
             heard: list[Report] = []
@@ -164,12 +169,12 @@ def test_a_recording_survives_what_it_runs(site: Site, names: list[str], causes:
             assert -0.5 < (restored.began - killed_at).total_seconds() < NOTICED_S * SLACK
             lost_s += (restored.ended - restored.began).total_seconds()
             programs += child.programs()
-        time.sleep(2.5)
+        record_for(2.5)
         # A recording may as well be stopped while all is set up again.
         victim(child, "chromium").kill()
         until(child, Interrupted, [])
         recorded_s = time.monotonic() - started - lost_s
-        time.sleep(0.5)
+        time.sleep(0.5)  # into the setting up, which takes longer
         child.tell(Stop())
         child.await_report(Restored)
         assert child.await_report(Measured).quality.gaps == len(names) + 1
@@ -206,12 +211,12 @@ def test_another_page_is_asked_for_while_the_browser_is_replaced(site: Site) -> 
     site.pages["/white"] = WHITE
     with recording(f"{site.address}/", 120) as child:
         child.await_start()
-        time.sleep(0.5)
+        record_for(0.5)
         victim(child, "chromium").kill()
         child.tell(Refresh(record_url=f"{site.address}/white"))
         heard: list[Report] = []
         until(child, Refreshed, heard)
-        time.sleep(0.5)
+        record_for(0.5)
         child.tell(Stop())
         until(child, Stopped, heard)
         assert {type(report) for report in heard} == {Interrupted, Restored, Refreshed, Stopped}
@@ -274,7 +279,7 @@ def test_trouble_is_mended_and_left_out(site: Site, tmp_path: Path) -> None:
             until(child, Interrupted, heard)
             child.tell(Refresh(record_url=f"{site.address}/next"))
             until(child, Restored, heard)
-        time.sleep(0.5)
+        record_for(0.5)
         child.tell(Stop())
         child.await_report(Stopped)
         check_only_green(child)
@@ -301,7 +306,7 @@ def test_trouble_is_mended_and_left_out(site: Site, tmp_path: Path) -> None:
 def go(site: Site, where: str) -> None:
     """Send the page there."""
     site.pages["/where"] = where
-    time.sleep(0.4)
+    time.sleep(0.4)  # it asks where to go more often than that
     site.pages["/where"] = "stay"
 
 
@@ -310,7 +315,7 @@ def test_trouble_may_be_the_end_or_be_recorded(site: Site, policy: str) -> None:
     on_error = PagePolicy.model_validate({"on_error": policy})
     with recording(f"{site.address}/", 120, page_policy=on_error) as child:
         child.await_start()
-        time.sleep(1)
+        record_for(1)
         go(site, f"{site.address}/status/503")
         heard: list[Report] = []
         until(child, Troubled, heard)
@@ -324,7 +329,7 @@ def test_trouble_may_be_the_end_or_be_recorded(site: Site, policy: str) -> None:
             ]
             check_only_green(child)
         else:
-            time.sleep(1)
+            record_for(1)
             child.tell(Stop())
             child.await_report(Stopped)
             assert pictures(segments(child)[-1])[-1][200:].mean() > 250
@@ -345,7 +350,7 @@ def test_a_blank_page_is_told_of_or_loaded_again(site: Site) -> None:
             heard: list[Report] = []
             until(child, Troubled, heard)
             site.pages["/white"] = GREEN.replace("SITE", site.address)
-            time.sleep(2.5)
+            record_for(2.5)
             child.tell(Stop())
             until(child, Stopped, heard)
             kinds = [type(report) for report in heard]

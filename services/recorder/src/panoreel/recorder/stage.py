@@ -111,4 +111,4 @@ def _load() -> None:
     import panoreel.recorder.capture
     import panoreel.recorder.page
     import panoreel.recorder.visitor
-    import panoreel.recorder.window  # noqa: F401
+    import panoreel.recorder.window  # noqa: F401  whoever uses them finds them loaded

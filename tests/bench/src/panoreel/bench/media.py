@@ -46,14 +46,6 @@ def frames(files: Sequence[Path]) -> Iterator[Frame]:
                 yield Frame(frame.time, rows[: frame.height, : frame.width].copy())
 
 
-def pictures_rgb(files: Sequence[Path]) -> Iterator[Picture]:
-    """All pictures, in order: RGB, of shape (height, width, 3)."""
-    for file in files:
-        with av.open(str(file)) as container:
-            for frame in container.decode(video=0):
-                yield frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
-
-
 def sound(files: Sequence[Path]) -> Sound:
     """All sound, by one decoder: files may end anywhere in it. Silence stands for what is missing."""
     blocks: list[NDArray[np.float32]] = []
