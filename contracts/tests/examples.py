@@ -4,7 +4,17 @@ from datetime import UTC, datetime, timedelta
 
 from panoreel.contracts import events
 from panoreel.contracts.envelope import Cause
-from panoreel.contracts.events import Event, Failure, Gap, Output, OutputRequest, Video
+from panoreel.contracts.events import (
+    ClipRange,
+    ClipSource,
+    Event,
+    Failure,
+    Gap,
+    Output,
+    OutputRequest,
+    StoredFile,
+    Video,
+)
 from panoreel.contracts.identifiers import Priority
 from panoreel.contracts.media import EncoderParameters, Segment
 from panoreel.contracts.quality import Quality
@@ -68,8 +78,20 @@ UPLOADED = events.OutputsUploaded(
     videos=(Video(filename="first.mp4", bytes=1000, duration_s=30.5, url="https://example.com/first.mp4"),)
 )
 
+LIVE = events.LivePublished(
+    file=StoredFile(kind="live", filename="first-live.m3u8", url="https://example.com/first-live.m3u8")
+)
+CLIPPED = events.ClipCreated(
+    clip=ClipSource(task_id=TASK_ID, ranges=(ClipRange(start_s=1.5, end_s=3.25),)),
+    record_url="https://example.com/",
+    secrets_key="clip-1",
+    encoder=CREATED.encoder,
+    storage_type="cfs",
+)
+
 EXAMPLES: tuple[Event, ...] = (
     CREATED,
+    CLIPPED,
     CLAIMED,
     STARTED,
     events.PauseRequested(),
@@ -88,6 +110,7 @@ EXAMPLES: tuple[Event, ...] = (
     events.RecordingFailed(failure=FAILURE),
     PACKAGED,
     events.PackagingFailed(failure=FAILURE),
+    LIVE,
     UPLOADED,
     events.UploadFailed(failure=FAILURE),
     events.CallbackDelivered(attempts=2),

@@ -1,13 +1,16 @@
 """How a caller may name the place of a result."""
 
 from contextlib import nullcontext
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from panoreel.contracts.events import OutputRequest
-from panoreel.contracts.names import MAX_KEY_BYTES, check, object_key, owner
+from panoreel.contracts.names import MAX_KEY_BYTES, check, owner, result_key
+
+CREATED = datetime(2021, 5, 14, 8, 50, 3, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +33,28 @@ from panoreel.contracts.names import MAX_KEY_BYTES, check, object_key, owner
 )
 def test_key(target_dir: str | None, target_name: str | None, key: str) -> None:
     output = OutputRequest(target_dir=target_dir, target_name=target_name)
-    assert object_key(output, "task-1", "1620982203000") == key
+    assert result_key(output, "mp4", "task-1", CREATED) == key
+
+
+@pytest.mark.parametrize(
+    ("target_dir", "target_name", "key"),
+    [
+        (None, None, "task-1/playlist.m3u8"),
+        ("a", None, "a/1620982203000.m3u8"),
+        ("a", "x", "a/x.m3u8"),
+        (None, "x.M3U8", "task-1/x.m3u8"),
+        ("a", "x.mp4", "a/x.mp4.m3u8"),
+    ],
+)
+def test_key_of_a_playlist(target_dir: str | None, target_name: str | None, key: str) -> None:
+    output = OutputRequest(muxers=("hls",), target_dir=target_dir, target_name=target_name)
+    assert result_key(output, "hls", "task-1", CREATED) == key
+
+
+def test_both_share_a_name() -> None:
+    output = OutputRequest(muxers=("mp4", "hls"), target_dir="a", target_name="x.mp4")
+    assert result_key(output, "mp4", "task-1", CREATED) == "a/x.mp4"
+    assert result_key(output, "hls", "task-1", CREATED) == "a/x.m3u8"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +120,7 @@ def test_domains(domain: str) -> None:
 def test_every_key_is_one_that_a_store_takes(target_dir: str, target_name: str) -> None:
     output = OutputRequest(target_dir=target_dir, target_name=target_name)
     try:
-        key = object_key(output, "task-1", "0")
+        key = result_key(output, "mp4", "task-1", CREATED)
     except ValueError:
         return
     parts = key.split("/")
@@ -112,9 +136,9 @@ def test_slashes_and_extension_make_no_difference(parts: list[str]) -> None:
     plain = OutputRequest(target_dir="/".join(parts), target_name="x")
     decorated = OutputRequest(target_dir="//" + "//".join(parts) + "/", target_name="/x.mp4")
     try:
-        key = object_key(plain, "task-1", "0")
+        key = result_key(plain, "mp4", "task-1", CREATED)
     except ValueError:
         with pytest.raises(ValueError):
-            object_key(decorated, "task-1", "0")
+            result_key(decorated, "mp4", "task-1", CREATED)
     else:
-        assert object_key(decorated, "task-1", "0") == key
+        assert result_key(decorated, "mp4", "task-1", CREATED) == key

@@ -44,6 +44,7 @@ async def test_changed_and_missing_parts_are_named(own_nats_server: NatsServer) 
             "stream TASKS: max_age should be 2592000 but is 3600.0",
             "stream SEGMENTS is missing",
             "bucket leases is missing",
+            "consumer transcoder-segments is missing",
             "consumer uploader-ship: ack_wait should be 30.0 but is 7.0",
             "consumer notifier-tell is missing",
         ]

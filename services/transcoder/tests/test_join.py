@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from panoreel.contracts.media import Segment
+from panoreel.contracts.timeline import Timeline, arrange
 from panoreel.transcoder.errors import NothingRecorded, ParameterSetsDiffer, SegmentDamaged
 from panoreel.transcoder.join import JoinedFile, join
-from panoreel.transcoder.timeline import Timeline, arrange
 
 SECOND = 90_000
 BIT = 16

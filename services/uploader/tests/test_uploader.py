@@ -220,7 +220,7 @@ async def service(settings: UploaderSettings, directory: Path) -> AsyncIterator[
     }
     process = subprocess.Popen([sys.executable, "-m", "panoreel.uploader"], env=os.environ | environment)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not ready_file.exists():
                 assert process.poll() is None
                 await asyncio.sleep(0.05)
@@ -279,8 +279,9 @@ async def test_an_ended_service_leaves_the_work_to_the_next(
         await log.js.add_consumer(TASKS, replace(UPLOADER, ack_wait_s=2).config())
         async with service(stuck, tmp_path) as process:
             packaged = await package(log, 1000)
-            await asyncio.sleep(1)
-            assert (await log.js.consumer_info(TASKS, UPLOADER.name)).num_ack_pending == 1
+            async with asyncio.timeout(60):
+                while not (await log.js.consumer_info(TASKS, UPLOADER.name)).num_ack_pending:
+                    await asyncio.sleep(0.05)
             process.send_signal(number)
             await asyncio.to_thread(process.wait, 40)
         async with service(works, tmp_path):

@@ -33,8 +33,7 @@ def task_with(**output: str) -> Task:
         priority=Priority.NORMAL,
         storage_type="cfs",
         output=OutputRequest(**output),
-        create_time=datetime(2021, 5, 14, tzinfo=UTC),
-        stop_time=datetime.fromtimestamp(1621406865.789, UTC),
+        create_time=datetime.fromtimestamp(1621406865.789, UTC),
     )
 
 

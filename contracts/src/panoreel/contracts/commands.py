@@ -48,6 +48,13 @@ class Create:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateClip:
+    """Begin a task that cuts a clip."""
+
+    event: events.ClipCreated
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """Take the task in order to record it."""
 
@@ -174,6 +181,13 @@ class ReportPackaged:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportLive:
+    """The uploader has published a playlist that can be followed."""
+
+    event: events.LivePublished
+
+
+@dataclass(frozen=True, slots=True)
 class ReportUploaded:
     """The uploader's outcome."""
 
@@ -200,6 +214,7 @@ RecorderReport = (
 )
 Command = (
     Create
+    | CreateClip
     | Claim
     | Pause
     | Resume
@@ -209,6 +224,7 @@ Command = (
     | Expire
     | RecorderReport
     | ReportPackaged
+    | ReportLive
     | ReportUploaded
     | ReportCallback
 )
@@ -220,7 +236,7 @@ def decide(task: Task | None, command: Command) -> tuple[Event, ...]:
     Raises:
         Rejected: one of its subclasses says why not.
     """
-    if isinstance(command, Create):
+    if isinstance(command, Create | CreateClip):
         if task is not None:
             raise TaskExists(f"TaskID {task.task_id} is taken by another task; use another one")
         return (command.event,)
@@ -245,6 +261,9 @@ def decide(task: Task | None, command: Command) -> tuple[Event, ...]:
             return _expire(task)
         case ReportPackaged():
             return _stage(task, Phase.TRANSCODE, command.event)
+        case ReportLive():
+            known = any(file.kind == "live" for file in task.files)
+            return () if known or task.phase > Phase.UPLOAD else (command.event,)
         case ReportUploaded():
             return _stage(task, Phase.UPLOAD, command.event)
         case ReportCallback():

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from panoreel.contracts.identifiers import Priority
 from panoreel.contracts.media import EncoderParameters, Frozen, Sha256
+from panoreel.contracts.outputs import Muxer, OutputKind
 from panoreel.contracts.quality import Quality
 
 StopReason = Literal["api", "page", "duration_limit"]
@@ -45,13 +46,19 @@ class Failure(Frozen):
 
 
 class Output(Frozen):
-    """A packaged file that rests in the blob store under `blob_key`."""
+    """A packaged result in the blob store: what rests under `blob_key`, then its `pieces`, by their numbers.
 
-    blob_key: str
+    Under `blob_key` rests an mp4's index, the whole of a small file, or the sprites' WebVTT; of HLS nothing,
+    for its playlist is written where it is stored. `sha256` is of what rests there. `bytes` count all of it.
+    """
+
+    kind: OutputKind = "mp4"
+    blob_key: str | None = None
     bytes: int = Field(gt=0)
-    sha256: Sha256
+    sha256: Sha256 | None = None
     duration_s: float = Field(ge=0)
     frames: int = Field(ge=0)
+    pieces: tuple[int, ...] = ()
 
 
 class Gap(Frozen):
@@ -63,11 +70,20 @@ class Gap(Frozen):
 
 
 class Video(Frozen):
-    """A stored result, as `Describe` shows it."""
+    """A stored result, as `Describe` shows it; VOD gives it a `file_id`."""
 
     filename: str
     bytes: int
     duration_s: float
+    url: str
+    file_id: str | None = None
+
+
+class StoredFile(Frozen):
+    """A file that was stored beside the results."""
+
+    kind: Literal["live", "manifest", "poster", "sprites"]
+    filename: str
     url: str
 
 
@@ -81,15 +97,59 @@ class PagePolicy(Frozen):
     )
 
 
-class OutputRequest(Frozen):
-    """What the caller asked of the result."""
+class HlsEncryption(Frozen):
+    """What every player of an encrypted playlist is told (RFC 8216 §4.3.2.4); the key itself is a secret."""
 
-    muxer: Literal["mp4"] = "mp4"
+    auth_url: str
+    iv: str = Field(pattern="^[0-9a-f]{32}$")
+
+
+class ThumbnailRequest(Frozen):
+    """A picture each so many seconds, so many pixels wide."""
+
+    interval_s: float = Field(default=10, ge=1)
+    width: int = Field(default=160, ge=16, le=640)
+
+
+class VodRequest(Frozen):
+    """How VOD files the result: fields of ApplyUpload (API 2018-07-17, document 266/31767)."""
+
+    sub_app_id: int | None = None
+    media_name: str | None = None
+    expire_time: str | None = None
+    storage_region: str | None = None
+    class_id: int = 0
+    source_context: str | None = None
+    procedure: str | None = None
+    session_context: str | None = None
+
+
+class OutputRequest(Frozen):
+    """What the caller asked of the result. With `vod`, it goes there instead of to a bucket."""
+
+    muxers: tuple[Muxer, ...] = ("mp4",)
+    encryption: HlsEncryption | None = None
+    thumbnails: ThumbnailRequest | None = None
     bucket: str | None = None
     region: str | None = None
     domain: str | None = None
     target_dir: str | None = None
     target_name: str | None = None
+    vod: VodRequest | None = None
+
+
+class ClipRange(Frozen):
+    """From where until where to cut, in seconds of a recording's output."""
+
+    start_s: float = Field(ge=0)
+    end_s: float = Field(gt=0)
+
+
+class ClipSource(Frozen):
+    """What a clip is cut from: ranges of another task's recording, in the order in which they are joined."""
+
+    task_id: str
+    ranges: tuple[ClipRange, ...] = Field(min_length=1)
 
 
 class Event(BaseModel):
@@ -124,6 +184,24 @@ class TaskCreated(Event):
     queue_timeout_s: int | None = Field(
         default=None, gt=0, description="how long to wait for a recorder at most"
     )
+    output: OutputRequest = OutputRequest()
+
+
+class ClipCreated(Event):
+    """A clip of another task's recording was asked for: a task of its own, which nobody records.
+
+    `encoder` and `storage_type` are those of the recording, whose media is read where it rests.
+    """
+
+    type: ClassVar[str] = "clip_created"
+    application: str = ""
+    request_digest: str | None = None
+    clip: ClipSource
+    record_url: str
+    callback_url: str | None = None
+    secrets_key: str
+    encoder: EncoderParameters
+    storage_type: StorageType
     output: OutputRequest = OutputRequest()
 
 
@@ -279,11 +357,19 @@ class PackagingFailed(Event):
     failure: Failure
 
 
+class LivePublished(Event):
+    """A playlist can be followed while the recording runs."""
+
+    type: ClassVar[str] = "live_published"
+    file: StoredFile
+
+
 class OutputsUploaded(Event):
-    """The result files are stored and verified at their destination."""
+    """The result files are stored and verified at their destination, and what goes with them."""
 
     type: ClassVar[str] = "outputs_uploaded"
     videos: tuple[Video, ...]
+    files: tuple[StoredFile, ...] = ()
 
 
 class UploadFailed(Event):

@@ -4,10 +4,13 @@ The limits are those of Tencent Cloud COS and of S3: the caller hears of them be
 """
 
 import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
 from panoreel.contracts.events import OutputRequest
+from panoreel.contracts.outputs import Muxer
 
 MAX_KEY_BYTES: Final = 850
 """The longest object key that COS takes, in bytes of UTF-8."""
@@ -16,26 +19,48 @@ BUCKET_PATTERN: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 REGION_PATTERN: Final = r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?"
 """Both become parts of a host name."""
 
-_EXTENSION: Final = ".mp4"
+EXTENSIONS: Final[Mapping[Muxer, str]] = {"mp4": ".mp4", "hls": ".m3u8"}
+
+_LONGEST_SUFFIX: Final = "-sprites-00000.jpg"
+"""Of what lies beside a result under its name."""
+
+_PLAYLIST: Final = "playlist"
 _RAW: Final = "raw/"
+_ANY_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 _DOMAIN: Final = re.compile(r"(https?://)?[A-Za-z0-9]([A-Za-z0-9.-]{0,252})(:[0-9]{1,5})?/?")
 
 
-def object_key(output: OutputRequest, default_dir: str, default_name: str) -> str:
-    """The key of the result file: `<directory>/<name>.mp4`, without empty parts.
+def result_key(output: OutputRequest, muxer: Muxer, task_id: str, created: datetime) -> str:
+    """The key of the result: `<directory>/<name>.<mp4 or m3u8>`, without empty parts.
+
+    It is known as soon as the task is: the directory is by default the task's public id, the name the time
+    when the task was created, in Unix milliseconds. A playlist that has a directory of its own is
+    `playlist.m3u8`.
 
     Raises:
         ValueError: a sentence that names the field which cannot be part of a key.
     """
-    directory = _parts("TargetDir", output.target_dir) or [default_dir]
-    name = _parts("TargetName", output.target_name) or [default_name]
-    if name[-1].lower().endswith(_EXTENSION) and name[-1].lower() != _EXTENSION:
-        name[-1] = name[-1][: -len(_EXTENSION)]
-    key = "/".join([*directory, *name]) + _EXTENSION
-    if len(key.encode()) > MAX_KEY_BYTES:
-        raise ValueError(f"TargetDir and TargetName together must not be longer than {MAX_KEY_BYTES} bytes")
+    directory = _parts("TargetDir", output.target_dir)
+    default = str(int(created.timestamp() * 1000))
+    if muxer == "hls" and not directory:
+        default = _PLAYLIST
+    name = _parts("TargetName", output.target_name) or [default]
+    extension = EXTENSIONS[muxer]
+    for known in (EXTENSIONS[wanted] for wanted in output.muxers):
+        if name[-1].lower().endswith(known) and name[-1].lower() != known:
+            name[-1] = name[-1][: -len(known)]
+            break
+    key = "/".join([*(directory or [task_id]), *name]) + extension
+    if len(sibling(key, _LONGEST_SUFFIX).encode()) > MAX_KEY_BYTES:
+        limit = MAX_KEY_BYTES - len(_LONGEST_SUFFIX)
+        raise ValueError(f"TargetDir and TargetName together must not be longer than {limit} bytes")
     return key
+
+
+def sibling(key: str, suffix: str) -> str:
+    """The key of a file that lies beside a result: `<name><suffix>`."""
+    return key.rpartition(".")[0] + suffix
 
 
 def check(output: OutputRequest, task_id: str) -> None:
@@ -44,8 +69,8 @@ def check(output: OutputRequest, task_id: str) -> None:
     Raises:
         ValueError: a sentence that names the field which cannot be used.
     """
-    # The default name is as long as a time in milliseconds.
-    key = object_key(output, default_dir=task_id, default_name="0" * 13)
+    # The default name is as long at any time.
+    key = result_key(output, "hls", task_id, _ANY_TIME)
     if key.startswith(_RAW):
         raise ValueError(
             f"TargetDir, by default the task's id, must not begin with {_RAW},"

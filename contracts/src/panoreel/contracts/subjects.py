@@ -1,10 +1,13 @@
 """Where events, announcements and timers are published."""
 
 from panoreel.contracts.events import Event, RecorderLost, TaskCreated
+from panoreel.contracts.outputs import CommitBegun, OutputKind, Piece, Shipped, UploadBegun
 
 ANY_TASK_EVENT = "task.>"
 ANY_SEGMENT = "segment.>"
 ANY_TIMER = "timer.>"
+ANY_OUTPUT = "output.>"
+ANY_PACKAGED = "output.*.*.*.packaged"
 
 
 def of_event(task_id: str, event: Event) -> str:
@@ -34,6 +37,30 @@ def of_segment(task_id: str, epoch: int, index: int) -> str:
 def of_task_segments(task_id: str) -> str:
     """A filter for all segments of one task."""
     return f"segment.{task_id}.>"
+
+
+def of_output(fact: Piece | Shipped | UploadBegun | CommitBegun) -> str:
+    """The subject of one fact about an output."""
+    match fact:
+        case Piece():
+            number, name = fact.number, "packaged"
+        case Shipped():
+            number, name = fact.number, "shipped"
+        case UploadBegun():
+            number, name = fact.attempt, "begun"
+        case CommitBegun():
+            number, name = fact.attempt, "committing"
+    return f"output.{fact.task_id}.{fact.output}.{number}.{name}"
+
+
+def of_task_output(task_id: str, output: OutputKind) -> str:
+    """A filter for all facts about one output of a task."""
+    return f"output.{task_id}.{output}.>"
+
+
+def of_task_outputs(task_id: str) -> str:
+    """A filter for all facts about a task's outputs."""
+    return f"output.{task_id}.>"
 
 
 def task_id_of(subject: str) -> str:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from panoreel.contracts import events
 from panoreel.contracts.events import (
+    ClipSource,
     Event,
     Failure,
     Gap,
@@ -16,6 +17,7 @@ from panoreel.contracts.events import (
     PagePolicy,
     StopReason,
     StorageType,
+    StoredFile,
     Video,
 )
 from panoreel.contracts.identifiers import Priority, TaskId, public
@@ -74,6 +76,7 @@ class Task(Frozen):
     page_policy: PagePolicy = PagePolicy()
     queue_timeout_s: int | None = None
     output: OutputRequest
+    clip: ClipSource | None = Field(default=None, description="what it is cut from, if nobody records it")
 
     epoch: int = 0
     recorder_id: str | None = None
@@ -91,6 +94,7 @@ class Task(Frozen):
     outputs: tuple[Output, ...] = ()
     gaps: tuple[Gap, ...] = ()
     videos: tuple[Video, ...] = ()
+    files: tuple[StoredFile, ...] = ()
     measured: dict[int, Quality] = Field(default_factory=dict, description="epoch → how well it was recorded")
     failure: Failure | None = None
 
@@ -125,6 +129,8 @@ def evolve(task: Task | None, task_id: str, event: Event, at: datetime) -> Task:
     """
     if isinstance(event, events.TaskCreated):
         return task or _created(task_id, event, at)
+    if isinstance(event, events.ClipCreated):
+        return task or _clip_created(task_id, event, at)
     if task is None:
         raise MissingTask(f"{event.type} of task {task_id} precedes its creation")
     return task.model_copy(update=_changes(task, event, at))
@@ -147,6 +153,25 @@ def _created(task_id: str, event: events.TaskCreated, at: datetime) -> Task:
         page_policy=event.page_policy,
         queue_timeout_s=event.queue_timeout_s,
         output=event.output,
+        create_time=at,
+    )
+
+
+def _clip_created(task_id: str, event: events.ClipCreated, at: datetime) -> Task:
+    return Task(
+        task_id=task_id,
+        phase=Phase.TRANSCODE,
+        application=event.application,
+        request_digest=event.request_digest,
+        record_url=event.record_url,
+        callback_url=event.callback_url,
+        secrets_key=event.secrets_key,
+        encoder=event.encoder,
+        max_duration_s=0,
+        priority=Priority.NORMAL,
+        storage_type=event.storage_type,
+        output=event.output,
+        clip=event.clip,
         create_time=at,
     )
 
@@ -201,10 +226,13 @@ def _changes(task: Task, event: Event, at: datetime) -> dict[str, object]:
             return {"measured": task.measured | {event.epoch: event.quality}}
         case events.OutputsPackaged():
             return {"phase": reach(Phase.UPLOAD), "outputs": event.outputs, "gaps": event.gaps}
+        case events.LivePublished():
+            return {"files": (*task.files, event.file)}
         case events.OutputsUploaded():
             return {
                 "phase": reach(Phase.CALLBACK),
                 "videos": event.videos,
+                "files": (*task.files, *event.files),
                 "finish_time": task.finish_time or at,
             }
         case events.RecordingFailed():

@@ -75,7 +75,7 @@ class EventLog:
             LogUnavailable: JetStream did not answer; whether the events were stored is not known.
         """
         # A new task has no history, and the expectation proves it.
-        is_new = isinstance(command, commands.Create)
+        is_new = isinstance(command, commands.Create | commands.CreateClip)
         deadline = time.monotonic() + DECIDING_S
         pause_s = FIRST_RETRY_S
         while True:

@@ -8,7 +8,7 @@ terminates the delivery, whose advisory lands in the stream `DEAD`.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Final, TypeVar
 
 import nats.errors
 import structlog
@@ -16,6 +16,7 @@ from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
 from faststream.nats.annotations import NatsMessage
 from nats.js.api import ConsumerConfig
+from pydantic import BaseModel, ValidationError
 
 from panoreel.contracts.commands import Rejected
 from panoreel.contracts.envelope import StoredEvent
@@ -31,6 +32,7 @@ GRACEFUL_STOP_S: Final = 15.0
 PULL_S: Final = 2.0
 """How long one request for the next event stands; a server that restarts forgets it."""
 
+Fact = TypeVar("Fact", bound=BaseModel)
 Handle = Callable[[StoredEvent], Awaitable[None]]
 GiveUp = Callable[[StoredEvent, Failure], Awaitable[None]]
 Settle = Callable[[NatsMessage], Awaitable[None]]
@@ -51,6 +53,26 @@ async def reacting(
 
     async def settle(message: NatsMessage) -> None:
         await _settle(message, consumer, handle, give_up)
+
+    async with delivering(nats_url, service, consumer, settle):
+        yield
+
+
+@asynccontextmanager
+async def following(
+    nats_url: str,
+    service: str,
+    consumer: DurableConsumer,
+    fact: type[Fact],
+    handle: Callable[[Fact], Awaitable[None]],
+) -> AsyncIterator[None]:
+    """Feed the consumer's messages, each of which is a `fact`, to `handle`, for as long as the context lasts.
+
+    `handle` is idempotent, and called again with growing pauses until it succeeds.
+    """
+
+    async def settle(message: NatsMessage) -> None:
+        await _settle_fact(message, consumer, fact, handle)
 
     async with delivering(nats_url, service, consumer, settle):
         yield
@@ -119,9 +141,39 @@ async def _settle(message: NatsMessage, consumer: DurableConsumer, handle: Handl
         alive.cancel()
 
 
+async def _settle_fact(
+    message: NatsMessage,
+    consumer: DurableConsumer,
+    fact: type[Fact],
+    handle: Callable[[Fact], Awaitable[None]],
+) -> None:
+    raw = message.raw_message
+    deliveries = raw.metadata.num_delivered
+    log = _logger.bind(consumer=consumer.name, subject=raw.subject, delivery=deliveries)
+    try:
+        content = fact.model_validate_json(raw.data, extra="ignore")
+    except ValidationError:
+        log.exception("message is unreadable")
+        await message.reject()
+        return
+    alive = asyncio.create_task(_stay_alive(message, consumer.ack_wait_s / 3))
+    try:
+        await handle(content)
+        await message.ack()
+    except Exception as error:  # whatever it was, the message must be tried again and not be lost
+        log.warning("will be tried again", error=repr(error), exc_info=error)
+        await message.nack(delay=retry_delay_s(deliveries))
+    except asyncio.CancelledError:
+        # Shutdown: another replica may start at once.
+        await asyncio.shield(message.nack())
+        raise
+    finally:
+        alive.cancel()
+
+
 async def _attempt(event: StoredEvent, deliveries: int, attempts: int, handle: Handle) -> Failure | None:
     """Handle the event; what to give it up with, if that is what is left to do."""
-    if deliveries > attempts:
+    if 0 < attempts < deliveries:
         return Failure(code="InternalError", message=f"no success in {attempts} attempts")
     try:
         await handle(event)
@@ -130,7 +182,7 @@ async def _attempt(event: StoredEvent, deliveries: int, attempts: int, handle: H
     except Permanent as error:
         return Failure(code=error.code, message=str(error))
     except Exception as error:
-        if deliveries < attempts:
+        if attempts < 0 or deliveries < attempts:
             raise
         return Failure(code="InternalError", message=f"{error} (after {deliveries} attempts)")
     return None

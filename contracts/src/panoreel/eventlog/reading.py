@@ -60,12 +60,12 @@ async def read(js: JetStreamContext, stream: str, subject: str, after: int) -> A
                 await subscription.unsubscribe()
 
 
-async def scan(js: JetStreamContext, stream: str, subject: str) -> AsyncGenerator[list[Msg]]:
-    """Every message of `subject` up to the newest there is now."""
+async def scan(js: JetStreamContext, stream: str, subject: str, after: int = 0) -> AsyncGenerator[list[Msg]]:
+    """Every message of `subject` above sequence `after` up to the newest there is now."""
     newest = await _newest(js, stream, subject)
-    if not newest:
+    if newest <= after:
         return
-    async with aclosing(read(js, stream, subject, after=0)) as batches:
+    async with aclosing(read(js, stream, subject, after)) as batches:
         async for batch in batches:
             yield [message for message in batch if sequence(message) <= newest]
             if sequence(batch[-1]) >= newest:

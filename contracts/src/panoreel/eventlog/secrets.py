@@ -23,6 +23,7 @@ class TaskSecrets(BaseModel):
     record_url: str = Field(repr=False)
     callback_url: str | None = Field(default=None, repr=False)
     browser: BrowserSettings = Field(default=BrowserSettings(), repr=False)
+    hls_key: str | None = Field(default=None, repr=False, description="AES-128, in 32 hexadecimal digits")
 
 
 class SecretStore:

@@ -3,15 +3,12 @@
 import asyncio
 from contextlib import aclosing
 
-import nats.errors
-from nats.js.errors import BadRequestError
-
 from panoreel.contracts import subjects
 from panoreel.contracts.media import Segment
-from panoreel.eventlog.connection import REQUEST_TIMEOUT_S
 from panoreel.eventlog.errors import LogUnavailable
-from panoreel.eventlog.log import PATIENCE_S, WRONG_LAST_SEQUENCE, EventLog
-from panoreel.eventlog.reading import scan
+from panoreel.eventlog.facts import publish_once
+from panoreel.eventlog.log import PATIENCE_S, EventLog
+from panoreel.eventlog.reading import scan, sequence
 from panoreel.eventlog.topology import SEGMENTS
 
 
@@ -21,19 +18,37 @@ async def announce(log: EventLog, segment: Segment) -> None:
     Raises:
         LogUnavailable: JetStream did not answer; announce it again.
     """
-    try:
-        await log.js.publish(
-            subjects.of_segment(segment.task_id, segment.epoch, segment.index),
-            segment.model_dump_json().encode(),
-            timeout=REQUEST_TIMEOUT_S,
-            stream=SEGMENTS,
-            headers={"Nats-Expected-Last-Subject-Sequence": "0"},
-        )
-    except BadRequestError as error:
-        if error.err_code != WRONG_LAST_SEQUENCE:
-            raise LogUnavailable(f"JetStream refused a segment: {error.description}") from error
-    except (nats.errors.Error, TimeoutError) as error:
-        raise LogUnavailable("JetStream does not acknowledge segments") from error
+    subject = subjects.of_segment(segment.task_id, segment.epoch, segment.index)
+    await publish_once(log.js, SEGMENTS, subject, segment)
+
+
+class Manifest:
+    """A task's segments in the order of their announcements, which never changes: it only gets longer."""
+
+    def __init__(self, log: EventLog, task_id: str) -> None:
+        self._log = log
+        self._task_id = task_id
+        self._read_up_to = 0
+        self.segments: list[Segment] = []
+
+    async def refresh(self) -> list[Segment]:
+        """The segments that were announced so far. Only what is new is read.
+
+        Raises:
+            LogUnavailable: JetStream did not answer.
+        """
+        subject = subjects.of_task_segments(self._task_id)
+        found = scan(self._log.js, SEGMENTS, subject, self._read_up_to)
+        try:
+            async with asyncio.timeout(PATIENCE_S), aclosing(found) as batches:
+                async for batch in batches:
+                    for message in batch:
+                        segment = Segment.model_validate_json(message.data, extra="ignore")
+                        self.segments.append(segment)
+                        self._read_up_to = sequence(message)
+        except TimeoutError as error:
+            raise LogUnavailable("JetStream does not answer") from error
+        return self.segments
 
 
 async def manifest(log: EventLog, task_id: str) -> list[Segment]:
@@ -42,12 +57,5 @@ async def manifest(log: EventLog, task_id: str) -> list[Segment]:
     Raises:
         LogUnavailable: JetStream did not answer.
     """
-    segments: list[Segment] = []
-    found = scan(log.js, SEGMENTS, subjects.of_task_segments(task_id))
-    try:
-        async with asyncio.timeout(PATIENCE_S), aclosing(found) as batches:
-            async for batch in batches:
-                segments += [Segment.model_validate_json(message.data, extra="ignore") for message in batch]
-    except TimeoutError as error:
-        raise LogUnavailable("JetStream does not answer") from error
+    segments = await Manifest(log, task_id).refresh()
     return sorted(segments, key=lambda segment: (segment.epoch, segment.index))

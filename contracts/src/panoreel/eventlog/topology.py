@@ -30,6 +30,7 @@ DAY_S: Final = 86_400
 
 TASKS: Final = "TASKS"
 SEGMENTS: Final = "SEGMENTS"
+OUTPUTS: Final = "OUTPUTS"
 TIMERS: Final = "TIMERS"
 DEAD: Final = "DEAD"
 LEASES: Final = "leases"
@@ -83,7 +84,16 @@ def _reaction(name: str, *to: type[Event]) -> DurableConsumer:
 
 
 TRANSCODER: Final = _reaction("transcoder-package", events.RecordingStopped)
-UPLOADER: Final = _reaction("uploader-ship", events.OutputsPackaged)
+CLIPS: Final = _reaction("transcoder-clip", events.ClipCreated)
+# Work ahead of Stop is never given up: what it could not do is left to what follows Stop.
+PACKAGING: Final = DurableConsumer(
+    "transcoder-segments", (subjects.ANY_SEGMENT,), max_deliver=-1, stream=SEGMENTS
+)
+SHIPPING: Final = DurableConsumer("uploader-pieces", (subjects.ANY_PACKAGED,), max_deliver=-1, stream=OUTPUTS)
+# The uploader itself decides when a store has been away for too long.
+UPLOADER: Final = DurableConsumer(
+    "uploader-ship", (subjects.any_task(events.OutputsPackaged),), max_deliver=-1
+)
 NOTIFIER: Final = _reaction(
     "notifier-tell",
     events.OutputsUploaded,
@@ -118,6 +128,9 @@ DUE_QUEUE_TIMEOUTS: Final = DurableConsumer(
 CONSUMERS: Final = (
     *CLAIMS,
     TRANSCODER,
+    CLIPS,
+    PACKAGING,
+    SHIPPING,
     UPLOADER,
     NOTIFIER,
     LIMITS,
@@ -144,6 +157,15 @@ STREAMS: Final = (
         name=SEGMENTS,
         description="One message per sealed piece of media",
         subjects=[subjects.ANY_SEGMENT],
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.NEW,
+        duplicate_window=600,
+        allow_direct=True,
+    ),
+    StreamConfig(
+        name=OUTPUTS,
+        description="What is packaged and what is shipped, piece by piece",
+        subjects=[subjects.ANY_OUTPUT],
         storage=StorageType.FILE,
         discard=DiscardPolicy.NEW,
         duplicate_window=600,

@@ -72,6 +72,6 @@ def _audit_task(
 def _as_today(state: dict[str, Any]) -> object:
     """What was projected before a field existed has that field's default; what is no task stays as it is."""
     try:
-        return json.loads(Task.model_validate(state).model_dump_json())
+        return json.loads(Task.model_validate(state, extra="ignore").model_dump_json())
     except ValidationError:
         return state

@@ -84,7 +84,7 @@ def _param(task: Task) -> Param:
                 TargetDir=output.target_dir,
                 TargetName=output.target_name,
             ),
-            Video=_video(output.muxer, task.encoder),
+            Video=_video(output.muxers[0], task.encoder),
         ),
     )
 

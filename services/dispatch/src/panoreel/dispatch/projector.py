@@ -96,7 +96,7 @@ async def _project_batch(transaction: AsyncConnection, position: int, batch: lis
     ids = {stored.task_id for stored in batch}
     found = await transaction.execute(select(tasks.c.task_id, tasks.c.state).where(tasks.c.task_id.in_(ids)))
     folded: dict[str, tuple[Task, int]] = {
-        row.task_id: (Task.model_validate(row.state), 0) for row in found.all()
+        row.task_id: (Task.model_validate(row.state, extra="ignore"), 0) for row in found.all()
     }
     for stored in batch:
         known = folded.get(stored.task_id)

@@ -94,7 +94,7 @@ class ReadModel:
     async def task(self, task_id: str) -> Task | None:
         """A task as projected so far; None when there is no such task yet."""
         rows = await self._fetch("SELECT state FROM tasks WHERE task_id = $1", task_id)
-        return Task.model_validate_json(rows[0]["state"]) if rows else None
+        return Task.model_validate_json(rows[0]["state"], extra="ignore") if rows else None
 
     async def ids(self, public_id: str) -> list[str]:
         """The ids in the log of the tasks that any application calls `public_id`."""
@@ -112,7 +112,7 @@ class ReadModel:
         """
         conditions = selection.application, selection.finished, selection.start, selection.end
         [row] = await self._fetch(query, *conditions, offset, limit)
-        return row["total"], [Task.model_validate_json(state) for state in row["states"]]
+        return row["total"], [Task.model_validate_json(state, extra="ignore") for state in row["states"]]
 
     async def history(self, task_id: str) -> list[dict[str, Any]]:
         """A task's archived events in order, as the API shows them; times in RFC 3339, UTC."""

@@ -15,8 +15,8 @@ from av.packet import Packet
 from av.stream import Stream
 
 from panoreel.contracts.media import AUDIO_SAMPLE_RATE, VIDEO_TIMESCALE, Segment
+from panoreel.contracts.timeline import Stretch, Timeline
 from panoreel.transcoder.errors import NothingRecorded, ParameterSetsDiffer, SegmentDamaged
-from panoreel.transcoder.timeline import Stretch, Timeline
 
 _MP4: Final = {
     "movflags": "faststart",

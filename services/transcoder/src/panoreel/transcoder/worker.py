@@ -23,6 +23,7 @@ from panoreel.contracts.events import (
 )
 from panoreel.contracts.media import Segment
 from panoreel.contracts.task import Phase, Task
+from panoreel.contracts.timeline import Timeline, arrange, pauses
 from panoreel.eventlog.errors import Permanent, Transient
 from panoreel.eventlog.log import EventLog, open_log
 from panoreel.eventlog.reactions import reacting
@@ -30,7 +31,6 @@ from panoreel.eventlog.segments import manifest
 from panoreel.eventlog.topology import TRANSCODER
 from panoreel.transcoder.errors import PackagingError
 from panoreel.transcoder.settings import TranscoderSettings
-from panoreel.transcoder.timeline import Timeline, arrange, pauses
 
 SERVICE: Final = "transcoder"
 RESULT_NAME: Final = "recording.mp4"

@@ -32,10 +32,9 @@ def place_of(task: Task, number: int, settings: UploaderSettings) -> Place:
         ValueError: a sentence that names the field of the request which makes no valid place.
     """
     names.check(task.output, task.public_id)
-    stopped = task.stop_time or task.create_time
-    key = names.object_key(task.output, task.public_id, str(int(stopped.timestamp() * 1000)))
+    key = names.result_key(task.output, "mp4", task.public_id, task.create_time)
     if number:
-        key = key.removesuffix(".mp4") + f"-{number + 1}.mp4"
+        key = names.sibling(key, f"-{number + 1}.mp4")
     region = task.output.region or settings.s3_region
     bucket = task.output.bucket or settings.s3_bucket
     endpoint = settings.s3_endpoint.rstrip("/").replace("{region}", region)

@@ -74,7 +74,7 @@ class Uploader:
     async def give_up(self, packaged: StoredEvent, failure: Failure) -> None:
         """Tell the user what the store said, and where the files are."""
         task, _ = await self._log.load(packaged.task_id)
-        kept = ", ".join(output.blob_key for output in task.outputs) if task else ""
+        kept = ", ".join(output.blob_key or "" for output in task.outputs) if task else ""
         where = f"; the file is kept as {kept}" if kept else ""
         message = f"video upload failed({failure.message}){where}"
         failed = ReportUploaded(UploadFailed(failure=Failure(code=failure.code, message=message)))
@@ -97,8 +97,8 @@ class Uploader:
 
     def _store_blob(self, blobs: Blobs, output: Output, place: Place, cancelled: threading.Event) -> None:
         began = time.monotonic()
-        with _fetched(blobs, output.blob_key) as file, s3.connected(self._access(place)) as client:
-            s3.store(client, place, file, output.sha256, cancelled)
+        with _fetched(blobs, output.blob_key or "") as file, s3.connected(self._access(place)) as client:
+            s3.store(client, place, file, output.sha256 or "", cancelled)
         seconds = round(time.monotonic() - began, 3)
         _logger.info("stored", bucket=place.bucket, key=place.key, bytes=output.bytes, seconds=seconds)
 

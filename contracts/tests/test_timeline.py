@@ -20,7 +20,7 @@ from panoreel.contracts.events import (
     StopRequested,
 )
 from panoreel.contracts.media import Segment
-from panoreel.transcoder.timeline import arrange, pauses
+from panoreel.contracts.timeline import arrange, pauses
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 FRAME = 1024
