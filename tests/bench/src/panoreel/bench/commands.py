@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Option
@@ -85,6 +85,28 @@ def start(
         return await asyncio.to_thread(start.measure, site, page, rounds, seconds)
 
     _tell("start", _measured(measure, page), as_json=json)
+
+
+@app.command()
+def finish(
+    minutes: Annotated[str, Option(metavar="NUMBERS", help="Lengths of recordings, with commas.")] = "1,60",
+    muxer: Annotated[Literal["mp4", "hls", "both"], Option(help="The format of the result.")] = "both",
+    rounds: Annotated[int, Option(min=1, help="How often each; medians are told.")] = 3,
+    json: AsJson = False,
+) -> None:
+    """From Stop to finished, through a whole stack that is fed with media: a minute of it, and an hour."""
+    from panoreel.bench import finish
+
+    try:
+        lengths = [int(length) for length in minutes.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{minutes} is no list of numbers", param_hint="--minutes") from None
+    muxers = finish.MUXERS if muxer == "both" else (muxer,)
+
+    async def measure(_: "Site") -> dict[str, Any]:
+        return await asyncio.to_thread(finish.measure, lengths, muxers, rounds)
+
+    _tell("finish", _measured(measure, ""), as_json=json)
 
 
 @app.command()

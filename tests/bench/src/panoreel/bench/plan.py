@@ -4,7 +4,19 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
-from panoreel.bench import capture, density, memory, peers, picture, size, smoothness, sound, start, sync
+from panoreel.bench import (
+    capture,
+    density,
+    finish,
+    memory,
+    peers,
+    picture,
+    size,
+    smoothness,
+    sound,
+    start,
+    sync,
+)
 from panoreel.bench.site import Site
 
 Step = Callable[[Site, Mapping[str, int]], Coroutine[Any, Any, dict[str, Any]]]
@@ -25,6 +37,8 @@ CAPTURE_ROUNDS: Final = 2
 STARTS: Final = 8
 STARTS_S: Final = 600
 AT_ONCE: Final = 16
+FINISH_MINUTES: Final = (1, 60)
+FINISHES: Final = 3
 
 
 def _capture(page: str) -> Step:
@@ -40,6 +54,10 @@ def _capture(page: str) -> Step:
 
 async def _start(site: Site, seconds: Mapping[str, int]) -> dict[str, Any]:
     return await asyncio.to_thread(start.measure, site, "slides", STARTS, STARTS_S)
+
+
+async def _finish(site: Site, seconds: Mapping[str, int]) -> dict[str, Any]:
+    return await asyncio.to_thread(finish.measure, FINISH_MINUTES, finish.MUXERS, FINISHES)
 
 
 def page(name: str) -> str:
@@ -62,6 +80,7 @@ STEPS: Final[Mapping[str, Step]] = {
     "sound": lambda site, s: sound.measure(site, "sine", s["sound"]),
     "picture": lambda site, s: picture.measure(site, "text", picture.SHOWN_S),
     "start": _start,
+    "finish": _finish,
     "memory": lambda site, s: memory.measure(site, "busy", s["memory"]),
     "density": lambda site, s: density.measure(site, "slides", s["density"], AT_ONCE),
     "bytes.busy": lambda site, s: size.measure(site, "busy", s["bytes"]),

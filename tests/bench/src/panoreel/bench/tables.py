@@ -14,10 +14,12 @@ def table(title: str, figures: Mapping[str, Any]) -> Table:
     return made
 
 
-def flat(figures: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(figures: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Each figure under its path, as in `ours.cores`."""
     for name, value in figures.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            yield from flat(dict(enumerate(value)), f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value

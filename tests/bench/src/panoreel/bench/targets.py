@@ -53,9 +53,10 @@ class Target:
 def _at(results: Results, path: str) -> float | None:
     found: Any = results
     for name in path.split("."):
-        if not isinstance(found, Mapping) or name not in found:
-            return None
-        found = found[name]
+        if isinstance(found, list):
+            found = dict(enumerate(found)).get(int(name))
+        elif isinstance(found, Mapping):
+            found = found.get(name)
     return None if found is None else float(found)
 
 
@@ -73,6 +74,19 @@ def _sync(what: str, page: str) -> tuple[Target, ...]:
         Target(f"{what}: drift", f"{run}.drift_ms_per_min", 1, unit=" ms/min", either_sign=True),
         Target(f"{what}: flashes and beeps without their other", f"{run}.unpaired", 0),
     )
+
+
+def _finish() -> tuple[Target, ...]:
+    """Rows are in the order of lengths, then formats."""
+    targets = []
+    for number, muxer in enumerate(("MP4", "HLS")):
+        minute, hour = (f"finish.rows.{row}.finish_s" for row in (number, number + 2))
+        targets += [
+            Target(f"Stop → finished, {muxer}, a minute", minute, 2, unit=" s"),
+            Target(f"Stop → finished, {muxer}, an hour", hour, 2, unit=" s"),
+            Target(f"Stop → finished, {muxer}, an hour against a minute", hour, 1.5, minute),
+        ]
+    return tuple(targets)
 
 
 BUSY, SLIDES = "capture.busy", "capture.slides"
@@ -137,4 +151,5 @@ TARGETS: Final = (
     Target("slide pages at once: cores of all", "density.cores", 2),
     Target("busy page: bytes against veryfast at equal SSIM", "bytes.busy.bytes_ratio", 1.25),
     Target("slides: bytes against veryfast at equal SSIM", "bytes.slides.bytes_ratio", 1.1),
+    *_finish(),
 )
