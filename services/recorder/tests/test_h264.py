@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from panoreel.contracts import x264
 from panoreel.contracts.media import VIDEO_TIMESCALE, EncoderParameters
 from panoreel.recorder import h264
 from panoreel.recorder.pictures import PictureEncoder
@@ -53,4 +54,4 @@ def test_a_higher_crf_takes_fewer_bytes() -> None:
 )
 def test_the_level_allows_for_the_peak_of_the_bit_rate(bitrate: int, level: str) -> None:
     """ITU-T H.264, table A-1, times 1.25 for High profile (A-2)."""
-    assert h264.level(EncoderParameters(width=1280, height=720, bitrate=bitrate)) == level
+    assert x264.level(EncoderParameters(width=1280, height=720, bitrate=bitrate)) == level

@@ -22,6 +22,7 @@ PAGE = """<style>body { margin: 0; background: #000; height: 100vh }</style><scr
             document.body.style.background = turns.length % 2 ? '#000' : '#fff';
             turns.push(performance.timeOrigin + now);
         } else document.body.style.outline = `${frames % 2}px solid #888`;
+        while (frames == 20 && performance.now() < now + 30);  // too late for the tick
         if (turns.length == 24) fetch('/say?turns=' + JSON.stringify(turns));
         requestAnimationFrame(frame);
     });
@@ -47,8 +48,8 @@ def test_what_moves_has_the_time_of_its_ticks_and_what_changes_at_times_its_own(
     assert refresh.shown(alone) == alone - TO_SCREEN_S
 
 
-def test_pictures_have_the_time_for_which_a_page_drew_them() -> None:
-    """Chromium shows some pages' frames one refresh late for good, which nobody can see from outside."""
+def test_pictures_have_the_time_for_which_a_page_drew_them(slack: float) -> None:
+    """Chromium shows what follows a late frame one refresh late, until the page does nothing in one."""
     with serve_pages() as site:
         site.pages["/"] = PAGE
         with recording(site.address, 5, 320, 180) as child:
@@ -64,4 +65,5 @@ def test_pictures_have_the_time_for_which_a_page_drew_them() -> None:
     errors_s = errors_s[np.abs(errors_s) < 2 * INTERVAL_S]
     assert len(errors_s) > 10
     beside_s = np.minimum(np.abs(errors_s), np.abs(errors_s - INTERVAL_S))
-    assert np.median(beside_s) < 0.001, errors_s
+    assert np.median(beside_s) < 0.001 * slack, errors_s
+    assert np.mean(np.abs(errors_s) < 0.01) > 0.25, errors_s  # else less than a fifth was

@@ -1,16 +1,24 @@
 """What a caller may choose of the browser, as pages and servers see it."""
 
 import json
+import os
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from panoreel.contracts.browser import BrowserSettings, Cookie
-from panoreel.recorder.protocol import Failed, Refresh, Refreshed, Stop
+from panoreel.contracts.media import EncoderParameters
+from panoreel.recorder.controls import Controls
+from panoreel.recorder.errors import Accident, PageCrashed
+from panoreel.recorder.protocol import Failed, RecordingOrder, Refresh, Refreshed, StageOrder, Stop
+from panoreel.recorder.stage import Stage
 from panoreel.recorder.visitor import origin
-from tests.servers.child import recording
+from tests.servers.child import LOOPBACK, SERVICE_USER, recording
 from tests.servers.pages import Site, serve_pages
 
 SEEN = """<script type=module>
@@ -223,3 +231,47 @@ def test_what_the_browser_refuses_is_named_without_its_value(
     assert sentence in failure.message
     assert "hunter2" not in failure.message
     assert site.requests == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cookies": (Cookie(name="a", value="hunter2", domain="127.0.0.1"),)},
+        {"local_storage": {"http://127.0.0.1:1": {"hunter2": "hunter2"}}},
+    ],
+    ids=["cookies", "storage"],
+)
+async def test_a_browser_that_has_gone_refuses_nothing(settings: dict[str, Any]) -> None:
+    picture = EncoderParameters(width=320, height=180)
+    with tempfile.TemporaryDirectory() as directory:
+        base = Path(directory)
+        base.chmod(0o711)
+        run, spool = base / "run", base / "spool"
+        run.mkdir()
+        user = SERVICE_USER if os.geteuid() == 0 else None
+        size = {"width": picture.width, "height": picture.height, "fps": picture.fps}
+        order = RecordingOrder(
+            task_id="task",
+            epoch=1,
+            record_url="http://127.0.0.1:1/",
+            encoder=picture,
+            remaining_s=60,
+            spool=spool,
+            browser=BrowserSettings(**settings),
+        )
+        async with Stage(StageOrder(run=run, user=user, allowed_networks=LOOPBACK, **size)) as stage:
+            page = await stage.prepare(order, Controls(order, lambda _: None), lambda _: None)
+            next(each for each in psutil.Process().children(recursive=True) if is_browser(each)).kill()
+            with pytest.raises(Accident):
+                await stage.ended()
+            with pytest.raises(PageCrashed, match="the browser ended"):
+                await page.open(10)
+
+
+def is_browser(program: psutil.Process) -> bool:
+    words = program.cmdline()
+    return (
+        bool(words)
+        and words[0].endswith("/chromium")
+        and not any(word.startswith("--type=") for word in words)
+    )

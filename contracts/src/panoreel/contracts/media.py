@@ -14,6 +14,12 @@ AUDIO_SAMPLE_RATE: Final = 48_000
 AUDIO_FRAME_SAMPLES: Final = 1024
 """Samples in one AAC-LC frame (ISO/IEC 14496-3): the grid on which recordings are cut and joined."""
 
+SEGMENT_S: Final = 2
+"""The first key picture this long after a segment's first opens the next."""
+
+PICTURE_S: Final = 1
+"""There is a picture at least this often."""
+
 Tracks = Literal["both", "audio", "video"]
 """What a recording holds. Without sound its length is still measured in samples."""
 
@@ -51,6 +57,12 @@ class EncoderParameters(Frozen):
     transform_8x8: bool = True
     weighted_prediction: int = Field(default=1, ge=0, le=2, description="x264's weightp")
     audio_bitrate: int = Field(default=128_000, ge=16_000, le=512_000, description="bits per second")
+
+    @property
+    def longest_segment_s(self) -> float:
+        """No segment lasts longer: a key picture is the first one after the interval has passed."""
+        least_s = self.keyframe_interval_s
+        return least_s + PICTURE_S + (0 if least_s >= SEGMENT_S else SEGMENT_S)
 
 
 class SegmentMedia(Frozen):

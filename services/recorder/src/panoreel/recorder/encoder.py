@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from panoreel.contracts.media import (
     AUDIO_FRAME_SAMPLES,
     AUDIO_SAMPLE_RATE,
+    SEGMENT_S,
     VIDEO_TIMESCALE,
     EncoderParameters,
     SegmentMedia,
@@ -32,9 +33,6 @@ from panoreel.recorder.aac import NoSound, SoundEncoder
 from panoreel.recorder.bands import Bands
 from panoreel.recorder.pictures import PictureEncoder
 from panoreel.recorder.segments import seal
-
-SEGMENT_S: Final = 2
-"""The first key picture this long after a segment's first opens the next."""
 
 AUDIO_FRAME_TICKS: Final = AUDIO_FRAME_SAMPLES * VIDEO_TIMESCALE // AUDIO_SAMPLE_RATE
 """An audio frame's length on the time scale of the pictures."""

@@ -1,6 +1,19 @@
 """What can go wrong while a page is recorded."""
 
+import re
+from typing import Final
+
 from panoreel.contracts.events import Program, Trouble
+
+GONE: Final = (
+    r"(?i)has been closed|(connection|session|target) closed|(page|target) crashed|frame was detached"
+)
+"""What Playwright says when there is nothing left that could open a page."""
+
+
+def tells_end(message: str) -> bool:
+    """Whether Playwright says in the `message` of an error that page, browser or driver has gone."""
+    return re.search(GONE, message) is not None
 
 
 class CaptureError(Exception):

@@ -18,24 +18,9 @@ from av.video.reformatter import (
 )
 from numpy.typing import NDArray
 
+from panoreel.contracts import x264
 from panoreel.contracts.media import EncoderParameters
 from panoreel.recorder.bands import Bands
-
-_LEVELS: Final = (
-    ("3.1", 108_000, 3_600, 18_000, 17_500_000),
-    ("3.2", 216_000, 5_120, 20_480, 25_000_000),
-    ("4.0", 245_760, 8_192, 32_768, 25_000_000),
-    ("4.2", 522_240, 8_704, 34_816, 62_500_000),
-    ("5.0", 589_824, 22_080, 110_400, 168_750_000),
-    ("5.1", 983_040, 36_864, 184_320, 300_000_000),
-    ("5.2", 2_073_600, 36_864, 184_320, 300_000_000),
-    ("6.0", 4_177_920, 139_264, 696_320, 300_000_000),
-)
-"""Level, macroblocks per second, per frame and per decoded picture buffer, bits per second in High profile:
-ITU-T H.264, tables A-1 and A-2.
-
-It begins at 3.1 because the lower levels' bit rates are too small for a constant quality.
-"""
 
 PRESETS: Final = ("fast", "veryfast", "superfast", "ultrafast")
 """From the best, which is for still pages, to the cheapest; each may follow on any other."""
@@ -52,7 +37,6 @@ _CRF_OF_MOVING_PAGES: Final = 3
 the same number gives up to twice the bytes; this much more gives about the quality that is meant. On a still
 page nothing changes soon, and its number is right."""
 
-_PEAK: Final = 1.5
 _BUFFER_S: Final = 2
 """A bit rate is kept in the mean. It may rise to the peak, and beyond by what a buffer of so long holds."""
 
@@ -69,70 +53,26 @@ _AVCOL_SPC_BT709: Final = 1
 """libavutil's number, which is not that of the scaler's `Colorspace.ITU709`."""
 
 
-def coded_size(parameters: EncoderParameters) -> tuple[int, int]:
-    """Width and height of the coded picture: 4:2:0 holds only even ones (ITU-T H.264, 6.2)."""
-    return parameters.width + parameters.width % 2, parameters.height + parameters.height % 2
-
-
-def level(parameters: EncoderParameters) -> str:
-    """The lowest level that holds picture size, frame rate, reference frames and bit rate."""
-    width, height = coded_size(parameters)
-    macroblocks = -(-width // 16) * -(-height // 16)
-    peak = (parameters.bitrate or 0) * _PEAK
-    for name, per_s, per_frame, buffered, bits_per_s in _LEVELS:
-        if (
-            macroblocks * parameters.fps <= per_s
-            and macroblocks <= per_frame
-            and macroblocks * parameters.reference_frames <= buffered
-            and peak <= bits_per_s
-        ):
-            return name
-    raise ValueError(f"no H.264 level holds {parameters}")
-
-
 def configure(codec: VideoCodecContext, parameters: EncoderParameters, preset: str) -> None:
     """Set up an unopened libx264 `codec`, which then writes the same SPS and PPS whatever the preset.
-
-    Whatever a preset may change in those headers is given explicitly. The psychovisual options are among
-    it: x264 makes up for them in the PPS's `chroma_qp_index_offset`.
 
     There is no lookahead, and there are no B-frames: both would delay the sealing of segments. x264 holds
     back exactly one picture, since rate control needs to know how long each is shown. Threads by frame
     would hold back more of them, for seconds on a still page: when one thread is too slow, two share each
     picture.
     """
-    width, height = coded_size(parameters)
+    width, height = x264.coded_size(parameters)
     codec.width, codec.height, codec.pix_fmt = width, height, "yuv420p"
     codec.color_primaries, codec.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
     codec.colorspace, codec.color_range = _AVCOL_SPC_BT709, ColorRange.MPEG
     codec.flags |= Flags.global_header
     codec.thread_count = 1 if width * height * parameters.fps <= _ONE_THREAD_PIXELS_PER_S else 2
-    x264 = {
-        "stitchable": 1,
-        "level": level(parameters),
-        "ref": parameters.reference_frames,
-        "bframes": 0,
-        "cabac": int(parameters.cabac),
-        "8x8dct": int(parameters.transform_8x8),
-        "weightp": parameters.weighted_prediction,
-        "psy-rd": "0,0",
-        "force-cfr": 0,
-        "keyint": "infinite",
-        "scenecut": 0,
-        "open-gop": 0,
-        "rc-lookahead": 0,
-        "sync-lookahead": 0,
-        "mbtree": 0,
+    neutral = {
         "sliced-threads": int(codec.thread_count > 1),
         **_EFFORT.get(preset, {}),
         **_rate(parameters, preset),
     }
-    codec.options = {
-        "preset": preset,
-        "profile": parameters.profile,
-        "forced-idr": "1",
-        "x264-params": ":".join(f"{name}={value}" for name, value in x264.items()),
-    }
+    codec.options = x264.options(parameters, preset, neutral)
 
 
 def _rate(parameters: EncoderParameters, preset: str) -> Mapping[str, object]:
@@ -141,7 +81,7 @@ def _rate(parameters: EncoderParameters, preset: str) -> Mapping[str, object]:
         raised = 0 if preset == PRESETS[0] else _CRF_OF_MOVING_PAGES
         return {"crf": min(51, parameters.crf + raised)}
     kbit_s = max(1, parameters.bitrate // 1000)
-    peak = {"vbv-maxrate": int(kbit_s * _PEAK), "vbv-bufsize": kbit_s * _BUFFER_S}
+    peak = {"vbv-maxrate": int(kbit_s * x264.PEAK), "vbv-bufsize": kbit_s * _BUFFER_S}
     return {"bitrate": kbit_s, "ratetol": 0.5, **peak}
 
 

@@ -15,7 +15,7 @@ from playwright.async_api import TimeoutError as LoadTimeout
 from panoreel.contracts.events import Trouble
 from panoreel.contracts.urls import redacted
 from panoreel.recorder.documents import PDF_LOOK, pdf_shown
-from panoreel.recorder.errors import Accident, PageCrashed, PageRefused
+from panoreel.recorder.errors import Accident, PageCrashed, PageRefused, tells_end
 from panoreel.recorder.navigation import give_up, hangs, interrupting, refused_navigations
 from panoreel.recorder.proxy import Proxy
 from panoreel.recorder.visitor import Visitor, without_login
@@ -48,11 +48,6 @@ STAYS: Final = "ERR_ABORTED"
 """What becomes of a way to a download, to no content, or to a page that was given up for yet another one."""
 
 BLANK: Final = "about:blank"
-
-GONE: Final = (
-    r"(?i)has been closed|(connection|session|target) closed|(page|target) crashed|frame was detached"
-)
-"""What Playwright says when there is nothing left that could open a page."""
 
 PAINTED: Final = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
@@ -257,7 +252,7 @@ class RecordedPage:
 
     def _failure(self, message: str) -> PageRefused | PageCrashed:
         """What Playwright says, in words; its own message holds the whole URL."""
-        if re.search(GONE, message):
+        if tells_end(message):
             return PageCrashed("the browser ended, or the page crashed, while it was opened")
         if "Download is starting" in message:
             return PageRefused(

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Self
 
+from panoreel.recorder.animation import keep_in_time
 from panoreel.recorder.controls import Controls
 from panoreel.recorder.errors import Accident
 from panoreel.recorder.page_functions import PageFunctions
 from panoreel.recorder.privileges import ProgramUser
 from panoreel.recorder.protocol import RecordingOrder, StageOrder
+from panoreel.recorder.refresh import refresh_hz
 from panoreel.recorder.studio import Studio
 
 if TYPE_CHECKING:
@@ -82,6 +84,7 @@ class Stage:
         visitor = Visitor(self._window, order.browser)
         page = RecordedPage(self._window, visitor, order.record_url, self._studio.proxy, on_trouble)
         with _blaming():
+            await keep_in_time(self._window.context, refresh_hz(self._order.fps))
             await PageFunctions(controls).install(self._window.context)
             if order.page_title is not None:
                 await page.name(order.page_title)

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from panoreel.contracts.browser import BrowserSettings, Cookie
 from panoreel.reach.addresses import parse_host
-from panoreel.recorder.errors import SettingRefused
+from panoreel.recorder.errors import SettingRefused, tells_end
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, CDPSession, Page, Route
@@ -41,7 +41,10 @@ class Visitor:
         self._refusal: SettingRefused | None = None
 
     async def arrive(self, url: str) -> None:
-        """Have everything in place before `url` is opened; raises `SettingRefused`."""
+        """Have everything in place before `url` is opened; raises `SettingRefused`.
+
+        Raises Playwright's `Error` when the browser has gone.
+        """
         await self._take_cookies()
         await self._fill_storage()
         await self._send_headers_to(self._origins_of(url))
@@ -130,7 +133,9 @@ class Visitor:
         for number, cookie in enumerate(self._settings.cookies):
             try:
                 await _set_cookie(self._page.context, cookie)
-            except Error:  # whose message may hold the value
+            except Error as error:  # whose message may hold the value
+                if tells_end(error.message):
+                    raise
                 raise SettingRefused(
                     f"the browser refuses Browser.Cookies[{number}]: "
                     "check its Name, Value, Domain, Path, Secure and SameSite"
@@ -147,7 +152,9 @@ class Visitor:
             try:
                 await self._page.goto(origin)
                 await self._page.evaluate(STORE, items)
-            except Error:  # whose message may hold the items
+            except Error as error:  # whose message may hold the items
+                if tells_end(error.message):
+                    raise
                 raise SettingRefused(
                     f"the browser refuses Browser.StorageState: {origin} can have no such localStorage, "
                     "check the origin, and that its items hold no more than 5 MB"
