@@ -157,7 +157,8 @@ async def test_frozen_server_delays_an_append(own_nats_server: NatsServer) -> No
         await asyncio.sleep(1.2)
         assert not appending.done()
         own_nats_server.thaw()
-        assert await stored(log, "slow") == list(await appending)
+        appended = await appending
+        assert await stored(log, "slow") == list(appended)
 
 
 async def test_absent_server_is_reported(

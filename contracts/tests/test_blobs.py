@@ -77,6 +77,13 @@ def test_what_is_put_is_found(blobs: Blobs, source: Path) -> None:
         assert file.read_bytes() == again.read_bytes() == source.read_bytes()
 
 
+def test_what_is_put_from_memory_is_found(blobs: Blobs) -> None:
+    key = output_key("task-1", "hls/0")
+    for content in (b"first", b"second"):
+        blobs.put_bytes(content, key)
+        assert blobs.read(key) == content
+
+
 def test_a_second_put_replaces_the_first(blobs: Blobs, source: Path) -> None:
     key = output_key("task-1", "video.mp4")
     blobs.put(source, key)

@@ -7,6 +7,7 @@ import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -16,7 +17,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from pydantic import SecretStr
 
 from panoreel.blobs import multipart, s3
-from panoreel.blobs.errors import StoreRefused, StoreUnavailable, UploadCancelled
+from panoreel.blobs.errors import StoreRefused, StoreUnavailable, UploadCancelled, UploadForgotten
 from panoreel.blobs.places import ObjectPlace, StoreAccess
 from tests.servers.seaweed import Seaweed
 
@@ -155,6 +156,37 @@ def test_parts_that_a_killed_process_left_are_removed(
     s3.store(client, place, file, sha256, threading.Event())
     assert unfinished_uploads(client, place) == unfinished_uploads(client, neighbour) == [left]
     client.abort_multipart_upload(Bucket=place.bucket, Key=neighbour.key, UploadId=left)
+
+
+def test_parts_are_sent_in_any_order_and_again(client: "S3Client", seaweed: Seaweed) -> None:
+    place = a_place(seaweed)
+    contents = {number: os.urandom(5 * MIB + number) for number in (3, 1, 2)}
+    upload = multipart.begin(client, place, {"task": "t"})
+    upload.send(2, bytes(5 * MIB))
+    etags = {number: upload.send(number, content) for number, content in contents.items()}
+    etag = upload.complete(etags)
+    whole = contents[1] + contents[2] + contents[3]
+    s3.verify(client, place, len(whole), etag)
+    assert client.get_object(Bucket=place.bucket, Key=place.key)["Body"].read() == whole
+    with pytest.raises(StoreUnavailable, match="another object"):
+        s3.verify(client, place, len(whole) - 1, etag)
+
+
+def test_an_upload_that_is_gone_is_told_as_such(client: "S3Client", seaweed: Seaweed) -> None:
+    upload = multipart.begin(client, a_place(seaweed), {})
+    upload.abort()
+    with pytest.raises(UploadForgotten):
+        upload.send(1, b"part")
+    with pytest.raises(UploadForgotten):
+        upload.complete({1: '"d41d8cd98f00b204e9800998ecf8427e"'})
+
+
+def test_only_uploads_of_a_certain_age_are_removed(client: "S3Client", seaweed: Seaweed) -> None:
+    upload = multipart.begin(client, a_place(seaweed), {})
+    multipart.abort_unfinished(client, upload.place, datetime.now(UTC) - timedelta(hours=1))
+    assert unfinished_uploads(client, upload.place) == [upload.upload_id]
+    multipart.abort_unfinished(client, upload.place, datetime.now(UTC) + timedelta(hours=1))
+    assert unfinished_uploads(client, upload.place) == []
 
 
 def test_a_cancelled_upload_leaves_nothing(client: "S3Client", seaweed: Seaweed, tmp_path: Path) -> None:

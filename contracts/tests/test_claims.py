@@ -46,8 +46,9 @@ async def offered(queue: ClaimQueue) -> Offer:
 
 async def test_nothing_waits(queue: ClaimQueue) -> None:
     started = time.monotonic()
-    assert await queue.next() is None
-    assert 0.25 < time.monotonic() - started < 1
+    async with asyncio.timeout(WAIT_S):
+        assert await queue.next() is None
+    assert time.monotonic() - started > 0.25
 
 
 async def test_higher_priorities_come_first(log: EventLog, queue: ClaimQueue) -> None:
@@ -69,7 +70,7 @@ async def test_accepted_task_is_gone_and_a_declined_one_comes_back(log: EventLog
     await offer.decline(0.5)
     again = await offered(queue)
     assert again.event == offer.event
-    assert 0.4 < time.monotonic() - started < 1.2
+    assert time.monotonic() - started > 0.4
     await again.accept()
     assert await queue.next() is None
 
@@ -117,13 +118,12 @@ async def test_unreadable_task_is_put_aside(log: EventLog, queue: ClaimQueue) ->
 async def test_whoever_waits_hears_of_a_task_at_once(
     log: EventLog, queue: ClaimQueue, monkeypatch: pytest.MonkeyPatch, priority: Priority
 ) -> None:
-    monkeypatch.setattr(claims, "LINGER_S", 20.0)
+    monkeypatch.setattr(claims, "LINGER_S", 60.0)
     waiting = asyncio.create_task(queue.next())
     await asyncio.sleep(0.3)
-    began = time.monotonic()
     await create(log, "t", priority)
-    assert (await waiting) is not None
-    assert time.monotonic() - began < 2
+    async with asyncio.timeout(WAIT_S):
+        assert (await waiting) is not None
 
 
 async def test_whoever_waits_no_more_holds_nothing(log: EventLog, queue: ClaimQueue) -> None:

@@ -22,7 +22,7 @@ from panoreel.eventlog.reactions import reacting, retry_delay_s
 from panoreel.eventlog.topology import ACK_WAIT_S, DEAD, SPARE_DELIVERIES, TASKS, DurableConsumer
 from tests.servers.nats import NatsServer
 
-WAIT_S = 8.0
+WAIT_S = 20.0
 
 
 class Service:
@@ -269,10 +269,10 @@ async def test_unreadable_event_is_dead_and_stops_nobody(
 
 
 async def test_long_work_is_kept_alive(bench: Bench) -> None:
-    await bench.consume(ack_wait_s=0.4)
+    await bench.consume(ack_wait_s=3.0)
     await bench.append()
     other = Service()
-    bench.service.outcomes, other.outcomes = [1.2], [1.2]
+    bench.service.outcomes, other.outcomes = [4.0], [4.0]
     async with bench.reacting(), bench.reacting(other):
         await bench.settled()
     assert len(bench.service.handled) + len(other.handled) == 1
@@ -281,12 +281,12 @@ async def test_long_work_is_kept_alive(bench: Bench) -> None:
 async def test_work_of_a_dead_replica_is_taken_over(bench: Bench) -> None:
     await bench.consume(ack_wait_s=1.0)
     await bench.append()
-    await bench.take_and_die()
     started = time.monotonic()
+    await bench.take_and_die()
     async with bench.reacting():
         await bench.settled()
     assert len(bench.service.handled) == 1
-    assert 0.5 < bench.service.times[0] - started < 3
+    assert bench.service.times[0] - started >= 1.0
 
 
 async def test_shutdown_hands_unfinished_work_to_the_next(

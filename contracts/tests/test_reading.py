@@ -18,7 +18,7 @@ from panoreel.eventlog.reading import BATCH, scan
 from tests.servers.nats import NatsCluster, NatsServer, running_cluster
 from tests.servers.proxy import lossy_proxy
 
-RESUME_S = 10.0
+RESUME_S = 20.0
 """A reader must go on this soon after its server is back."""
 
 

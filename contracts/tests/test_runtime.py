@@ -32,7 +32,7 @@ async def work(ready):
 
 run_service(load_settings(ServiceSettings), work)
 """
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 
 @contextmanager

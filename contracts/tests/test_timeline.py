@@ -139,6 +139,14 @@ def at(seconds: float) -> datetime:
     return BEGIN + timedelta(seconds=seconds)
 
 
+def test_what_is_damaged_at_the_end_is_lost() -> None:
+    segments = epoch_segments(1, 0, [180_000] * 4)
+    (gap,) = arrange(segments[:2], damaged=segments[2:]).gaps
+    assert (gap.output_s, gap.lost_s) == (segments[1].end_sample / 48_000, 4)
+    assert gap.wall_time == segments[2].wall_time
+    assert arrange(segments[2:], damaged=segments[:2]).gaps == arrange(segments[2:]).gaps
+
+
 @pytest.mark.parametrize(
     ("paused", "lost_s"),
     [

@@ -14,6 +14,7 @@ from panoreel.blobs import s3
 from panoreel.blobs.errors import BlobNotFound, BlobsUnavailable, StoreRefused, StoreUnavailable
 from panoreel.blobs.keys import check_key, check_prefix
 from panoreel.blobs.places import ObjectPlace, StoreAccess
+from panoreel.blobs.refusals import explained
 from panoreel.blobs.scratch import nameless_file
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class BucketBlobs:
             StoreUnavailable: that is not known, since the store does not answer.
         """
         try:
-            with s3.explained():
+            with explained():
                 self._client.put_object(Bucket=self._bucket, Key=self._prefix + _PROBE, Body=b"")
                 return self._names() or self._named()
         except StoreRefused as error:
@@ -59,13 +60,17 @@ class BucketBlobs:
         place = ObjectPlace(self._bucket, self._key(key))
         s3.send(self._client, place, source, s3.digest_of(source), threading.Event())
 
+    def put_bytes(self, content: bytes, key: str) -> None:
+        """As `put`, from memory."""
+        s3.send_bytes(self._client, ObjectPlace(self._bucket, self._key(key)), content)
+
     def read(self, key: str) -> bytes:
         """The blob's content.
 
         Raises:
             BlobNotFound: there is none.
         """
-        with s3.explained():
+        with explained():
             return self._content(self._key(key))
 
     @contextmanager
@@ -76,7 +81,7 @@ class BucketBlobs:
             BlobNotFound: there is none.
         """
         with nameless_file() as copy:
-            with s3.explained(), self._opened(self._key(key)) as content, copy.open("wb") as file:
+            with explained(), self._opened(self._key(key)) as content, copy.open("wb") as file:
                 shutil.copyfileobj(content, file, length=1 << 20)
             yield copy
 
@@ -87,7 +92,7 @@ class BucketBlobs:
     def delete_prefix(self, prefix: str) -> None:
         """Remove every blob whose key begins with `prefix`, which ends in a slash."""
         listing = self._client.get_paginator("list_objects_v2")
-        with s3.explained():
+        with explained():
             for page in listing.paginate(Bucket=self._bucket, Prefix=self._prefix + check_prefix(prefix)):
                 self._delete([{"Key": found["Key"]} for found in page.get("Contents", [])])
 

@@ -4,8 +4,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 from uuid import uuid4
 
 from panoreel.blobs.errors import BlobNotFound, BlobsUnavailable
@@ -49,22 +50,13 @@ class DirectoryBlobs:
             raise BlobsUnavailable(f"{self} is not usable: {reason}") from error
 
     def put(self, source: Path, key: str) -> None:
-        """Store a copy of `source`, durable and complete once this returns, replacing what was there.
+        """Store a copy of `source`, durable and complete once this returns, replacing what was there."""
+        with source.open("rb") as content:
+            self._write(content, key)
 
-        The partial copy lies beside its target, so that whatever a crash leaves goes with the task's blobs.
-        """
-        target = self._path(key)
-        self._make_directory(target.parent)
-        partial = _partial(target)
-        try:
-            with source.open("rb") as reader, partial.open("xb") as writer:
-                shutil.copyfileobj(reader, writer, length=1 << 20)
-                writer.flush()
-                os.fsync(writer.fileno())
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-        _sync_directory(target.parent)
+    def put_bytes(self, content: bytes, key: str) -> None:
+        """As `put`, from memory."""
+        self._write(BytesIO(content), key)
 
     def read(self, key: str) -> bytes:
         """The blob's content.
@@ -99,6 +91,21 @@ class DirectoryBlobs:
 
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
+
+    def _write(self, content: BinaryIO, key: str) -> None:
+        """The partial copy lies beside its target: whatever a crash leaves goes with the task's blobs."""
+        target = self._path(key)
+        self._make_directory(target.parent)
+        partial = _partial(target)
+        try:
+            with partial.open("xb") as writer:
+                shutil.copyfileobj(content, writer, length=1 << 20)
+                writer.flush()
+                os.fsync(writer.fileno())
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+        _sync_directory(target.parent)
 
     def _make_directory(self, directory: Path) -> None:
         """Create `directory` durably: a synced file in a directory entry that is lost would be lost too."""

@@ -33,5 +33,13 @@ class StoreUnavailable(StoreError):
     """The store cannot do this now, but it may later."""
 
 
+class UploadForgotten(StoreUnavailable):
+    """The store knows no such upload (any more)."""
+
+
+class ForeignObject(StoreRefused):
+    """Another application's object is there."""
+
+
 class UploadCancelled(StoreError):
     """The upload was cancelled."""

@@ -1,22 +1,26 @@
-"""One large file in several parts, a few of them at a time (S3 user guide, "Multipart upload")."""
+"""An object in several parts, which may be sent in any order (S3 user guide, "Multipart upload").
+
+All functions block, and raise `StoreRefused`, `StoreUnavailable`, or its `UploadForgotten`.
+"""
 
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
 
-from panoreel.blobs.errors import UploadCancelled
+from panoreel.blobs.errors import StoreError, UploadCancelled
 from panoreel.blobs.integrity import Digest
 from panoreel.blobs.places import ObjectPlace
+from panoreel.blobs.refusals import explained
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
-CONTENT_TYPE: Final = "video/mp4"
 MIN_PART_BYTES: Final = 8 << 20
 MAX_PARTS: Final = 10_000
 PARALLEL_PARTS: Final = 4
@@ -25,84 +29,121 @@ PARALLEL_PARTS: Final = 4
 _logger = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class MultipartUpload:
+    """An upload that was begun, whoever began it."""
+
+    client: "S3Client"
+    place: ObjectPlace
+    upload_id: str
+
+    def send(self, number: int, content: bytes) -> str:
+        """Send part `number` (from 1 on), again if need be; its ETag. The store checks it by its MD5.
+
+        Raises:
+            StoreUnavailable: also when the store has other bytes than were sent.
+        """
+        digest = Digest(content)
+        with explained():
+            answer = self.client.upload_part(
+                Bucket=self.place.bucket,
+                Key=self.place.key,
+                UploadId=self.upload_id,
+                PartNumber=number,
+                Body=content,
+                ContentMD5=digest.header,
+            )
+        return digest.confirmed_by(answer)
+
+    def complete(self, etags: Mapping[int, str]) -> str:
+        """Make the object from these parts, in the order of their numbers; its ETag."""
+        with explained():
+            answer = self.client.complete_multipart_upload(
+                Bucket=self.place.bucket,
+                Key=self.place.key,
+                UploadId=self.upload_id,
+                MultipartUpload={
+                    "Parts": [{"PartNumber": number, "ETag": etags[number]} for number in sorted(etags)]
+                },
+            )
+        return answer["ETag"]
+
+    def abort(self) -> None:
+        """Remove its parts, for which stores send bills, as far as that is possible now."""
+        try:
+            with explained():
+                self.client.abort_multipart_upload(
+                    Bucket=self.place.bucket, Key=self.place.key, UploadId=self.upload_id
+                )
+        except StoreError as error:
+            _logger.warning(
+                "unfinished upload stays", bucket=self.place.bucket, key=self.place.key, error=str(error)
+            )
+
+
+def begin(client: "S3Client", place: ObjectPlace, metadata: Mapping[str, str]) -> MultipartUpload:
+    """Begin an upload whose object will have this metadata."""
+    with explained():
+        created = client.create_multipart_upload(
+            Bucket=place.bucket, Key=place.key, ContentType=place.content_type, Metadata=metadata
+        )
+    return MultipartUpload(client, place, created["UploadId"])
+
+
+def abort_unfinished(client: "S3Client", place: ObjectPlace, begun_before: datetime | None = None) -> None:
+    """Remove what uploads of this key left behind whose process was killed; those begun before then (UTC)."""
+    before = begun_before or datetime.max.replace(tzinfo=UTC)
+    try:
+        with explained():
+            pages = client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=place.bucket, Prefix=place.key
+            )
+            found = [upload for page in pages for upload in page.get("Uploads", [])]
+    except StoreError as error:
+        # A right of its own, which not every account that may write has.
+        _logger.warning("cannot look for unfinished uploads", error=str(error))
+        return
+    for upload in found:
+        if upload["Key"] == place.key and upload["Initiated"] < before:
+            _logger.info("removing an unfinished upload", bucket=place.bucket, key=place.key)
+            MultipartUpload(client, place, upload["UploadId"]).abort()
+
+
 def part_bytes(size: int) -> int:
     """The length of all parts but the last: in whole MiB, and long enough for `MAX_PARTS` to suffice."""
     return max(MIN_PART_BYTES, -(-size // (MAX_PARTS << 20)) << 20)
 
 
-def upload(
-    client: "S3Client", place: ObjectPlace, file: Path, metadata: dict[str, str], cancelled: threading.Event
+def send_file(
+    client: "S3Client",
+    place: ObjectPlace,
+    file: Path,
+    metadata: Mapping[str, str],
+    cancelled: threading.Event,
 ) -> str:
-    """Send the file in parts that the store verifies by their MD5; the ETag of the complete object.
+    """Send a large file, a few parts at a time; the ETag of the complete object.
 
-    Whatever goes wrong, the parts do not stay behind: stores bill for them.
+    Whatever goes wrong, the parts do not stay behind.
 
     Raises:
         UploadCancelled: `cancelled` was set meanwhile.
-        StoreUnavailable: the store has other bytes than were sent.
-        ClientError, BotoCoreError: the store's own answer, or the lack of one.
     """
-    _abort_leftovers(client, place)
-    created = client.create_multipart_upload(
-        Bucket=place.bucket, Key=place.key, ContentType=CONTENT_TYPE, Metadata=metadata
-    )
-    upload_id = created["UploadId"]
-    try:
-        parts = _send_parts(client, place, file, upload_id, cancelled)
-        complete = client.complete_multipart_upload(
-            Bucket=place.bucket, Key=place.key, UploadId=upload_id, MultipartUpload={"Parts": parts}
-        )
-    except BaseException:
-        _abort(client, place, upload_id)
-        raise
-    return complete["ETag"]
-
-
-def _send_parts(
-    client: "S3Client", place: ObjectPlace, file: Path, upload_id: str, cancelled: threading.Event
-) -> "list[CompletedPartTypeDef]":
+    abort_unfinished(client, place)
     size = file.stat().st_size
     length = part_bytes(size)
+    upload = begin(client, place, metadata)
 
-    def send(number: int) -> "CompletedPartTypeDef":
+    def send(number: int) -> str:
         if cancelled.is_set():
             raise UploadCancelled(UploadCancelled.__doc__)
         with file.open("rb") as content:
             content.seek((number - 1) * length)
-            part = content.read(length)
-        digest = Digest(part)
-        answer = client.upload_part(
-            Bucket=place.bucket,
-            Key=place.key,
-            UploadId=upload_id,
-            PartNumber=number,
-            Body=part,
-            ContentMD5=digest.header,
-        )
-        return {"PartNumber": number, "ETag": digest.confirmed_by(answer)}
+            return upload.send(number, content.read(length))
 
-    with ThreadPoolExecutor(PARALLEL_PARTS, "part") as pool:
-        return list(pool.map(send, range(1, -(-size // length) + 1)))
-
-
-def _abort_leftovers(client: "S3Client", place: ObjectPlace) -> None:
-    """Remove what an upload of this key left behind whose process was killed."""
+    numbers = range(1, -(-size // length) + 1)
     try:
-        pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=place.bucket, Prefix=place.key)
-        leftovers = [
-            found for page in pages for found in page.get("Uploads", []) if found["Key"] == place.key
-        ]
-    except ClientError as error:
-        # A right of its own, which not every account that may write has.
-        _logger.warning("cannot look for unfinished uploads", error=str(error))
-        return
-    for found in leftovers:
-        _logger.info("removing an unfinished upload", bucket=place.bucket, key=place.key)
-        _abort(client, place, found["UploadId"])
-
-
-def _abort(client: "S3Client", place: ObjectPlace, upload_id: str) -> None:
-    try:
-        client.abort_multipart_upload(Bucket=place.bucket, Key=place.key, UploadId=upload_id)
-    except (ClientError, BotoCoreError) as error:
-        _logger.warning("unfinished upload stays", bucket=place.bucket, key=place.key, error=str(error))
+        with ThreadPoolExecutor(PARALLEL_PARTS, "part") as pool:
+            return upload.complete(dict(zip(numbers, pool.map(send, numbers), strict=True)))
+    except BaseException:
+        upload.abort()
+        raise

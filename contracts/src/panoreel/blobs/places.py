@@ -1,6 +1,8 @@
 """Which object in which bucket of which store."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Final, Literal
 
 from pydantic import SecretStr
@@ -8,6 +10,15 @@ from pydantic import SecretStr
 AddressingStyle = Literal["virtual", "path"]
 
 ENDPOINT_PATTERN: Final = r"^https?://[^/?#@]+/?$"
+
+_CONTENT_TYPES: Final[Mapping[str, str]] = {
+    ".mp4": "video/mp4",
+    ".m3u8": "application/vnd.apple.mpegurl",
+    ".ts": "video/mp2t",
+    ".jpg": "image/jpeg",
+    ".vtt": "text/vtt",
+    ".json": "application/json",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +32,11 @@ class ObjectPlace:
     key: str
     owner: str = field(default="", kw_only=True)
 
+    @property
+    def content_type(self) -> str:
+        """What its name says that it is (IANA; RFC 8216 §4 for playlists)."""
+        return _CONTENT_TYPES.get(PurePosixPath(self.key).suffix, "application/octet-stream")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreAccess:
@@ -31,3 +47,5 @@ class StoreAccess:
     access_key: SecretStr
     secret_key: SecretStr
     addressing_style: AddressingStyle = "virtual"
+    session_token: SecretStr | None = None
+    """What goes with temporary keys."""

@@ -6,22 +6,21 @@ with an MD5 alone.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import structlog
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
-from botocore.exceptions import ConnectionError as StoreConnectionError
 
 from panoreel.blobs import multipart
-from panoreel.blobs.errors import StoreRefused, StoreUnavailable
+from panoreel.blobs.errors import ForeignObject, StoreRefused, StoreUnavailable
 from panoreel.blobs.integrity import Digest
 from panoreel.blobs.places import ObjectPlace, StoreAccess
+from panoreel.blobs.refusals import explained
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -30,11 +29,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S: Final = 5
 READ_TIMEOUT_S: Final = 60
 MAX_RETRIES: Final = 5
-
-_PASSING: Final = frozenset(
-    {"BadDigest", "NoSuchUpload", "OperationAborted", "RequestTimeout", "RequestTimeTooSkewed", "SlowDown"}
-)
-"""Refusals (HTTP 4xx) that need not come again."""
+CONNECTIONS: Final = 32
 
 _OWNER: Final = "application"
 
@@ -43,9 +38,11 @@ _logger = structlog.get_logger()
 
 def connect(access: StoreAccess, max_retries: int = MAX_RETRIES) -> "S3Client":
     """A client that threads may share; it repeats a request that gets no answer up to `max_retries` times."""
+    token = access.session_token
     session = boto3.session.Session(
         aws_access_key_id=access.access_key.get_secret_value(),
         aws_secret_access_key=access.secret_key.get_secret_value(),
+        aws_session_token=token.get_secret_value() if token else None,
     )
     config = Config(
         signature_version="s3v4",
@@ -55,7 +52,7 @@ def connect(access: StoreAccess, max_retries: int = MAX_RETRIES) -> "S3Client":
         retries={"mode": "standard", "max_attempts": max_retries},
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,
-        max_pool_connections=2 * multipart.PARALLEL_PARTS,
+        max_pool_connections=CONNECTIONS,
     )
     client = session.client("s3", endpoint_url=access.endpoint, region_name=access.region, config=config)
     client.meta.events.register("before-sign.s3.DeleteObjects", _add_content_md5)
@@ -70,9 +67,9 @@ def connected(access: StoreAccess) -> Iterator["S3Client"]:
 
 
 def store(
-    client: "S3Client", place: ObjectPlace, file: Path, sha256: str, cancelled: threading.Event
+    client: "S3Client", place: ObjectPlace, file: Path, digest: str, cancelled: threading.Event
 ) -> None:
-    """Make sure that `place` holds `file`, whose SHA-256 is `sha256`, and that the store confirms it.
+    """Make sure that `place` holds `file`, whose SHA-256 is `digest`, and that the store confirms it.
 
     What is there already is not sent again. Nothing but the whole object is ever visible.
 
@@ -81,26 +78,91 @@ def store(
         StoreUnavailable: the store does not work now.
         UploadCancelled: `cancelled` was set meanwhile.
     """
-    if digest_of(file) != sha256:
+    if digest_of(file) != digest:
         raise StoreRefused("the packaged file is damaged: its SHA-256 is not the one it was sealed with")
-    with explained():
-        if _is_stored(client, place, file.stat().st_size, sha256):
-            _logger.info("already stored", bucket=place.bucket, key=place.key)
-        else:
-            send(client, place, file, sha256, cancelled)
+    if _stored(client, place, file.stat().st_size, digest):
+        _logger.info("already stored", bucket=place.bucket, key=place.key)
+    else:
+        send(client, place, file, digest, cancelled)
 
 
-def send(client: "S3Client", place: ObjectPlace, file: Path, sha256: str, cancelled: threading.Event) -> None:
+def store_bytes(client: "S3Client", place: ObjectPlace, content: bytes) -> str:
+    """As `store`, from memory and in one request; the object's ETag."""
+    found = _stored(client, place, len(content), sha256(content).hexdigest())
+    return found["ETag"] if found else send_bytes(client, place, content)
+
+
+def send(client: "S3Client", place: ObjectPlace, file: Path, digest: str, cancelled: threading.Event) -> None:
     """Store `file` in `place`, whatever is there; raises as `store` does."""
     size = file.stat().st_size
+    if size < multipart.MIN_PART_BYTES:
+        send_bytes(client, place, file.read_bytes())
+        return
+    etag = multipart.send_file(client, place, file, _metadata(place, digest), cancelled)
+    verify(client, place, size, etag)
+
+
+def send_bytes(client: "S3Client", place: ObjectPlace, content: bytes) -> str:
+    """Store `content` in `place`, whatever is there; its ETag. Raises as `store` does."""
+    etag = put(client, place, content)
+    verify(client, place, len(content), etag)
+    return etag
+
+
+def put(client: "S3Client", place: ObjectPlace, content: bytes) -> str:
+    """As `send_bytes`, for whoever may not look at what was stored: the store's answer confirms its MD5."""
+    digest = Digest(content)
     with explained():
-        if size < multipart.MIN_PART_BYTES:
-            etag = _put(client, place, file.read_bytes(), sha256)
-        else:
-            etag = multipart.upload(client, place, file, _metadata(place, sha256), cancelled)
-        found = client.head_object(Bucket=place.bucket, Key=place.key)
-    if found["ETag"] != etag or not _matches(found, size, sha256):
+        answer = client.put_object(
+            Bucket=place.bucket,
+            Key=place.key,
+            Body=content,
+            ContentMD5=digest.header,
+            ContentType=place.content_type,
+            Metadata=_metadata(place, sha256(content).hexdigest()),
+        )
+    return digest.confirmed_by(answer)
+
+
+def verify(client: "S3Client", place: ObjectPlace, size: int, etag: str) -> None:
+    """Make sure that the store shows what it has confirmed.
+
+    Raises:
+        StoreUnavailable: it does not.
+    """
+    found = head(client, place)
+    if found is None or found["ETag"] != etag or found["ContentLength"] != size:
         raise StoreUnavailable("the store shows another object than the one that was sent")
+
+
+def head(client: "S3Client", place: ObjectPlace) -> "HeadObjectOutputTypeDef | None":
+    """What is in `place`; None if there is nothing.
+
+    Raises:
+        ForeignObject: it is another owner's.
+        StoreUnavailable: the store does not work now.
+    """
+    try:
+        with explained():
+            found = client.head_object(Bucket=place.bucket, Key=place.key)
+    except StoreRefused:
+        # An answer to HEAD has no body that would say why: if this is a refusal, the upload hears the reason.
+        return None
+    if found["Metadata"].get(_OWNER, place.owner) != place.owner:
+        raise ForeignObject("TargetDir and TargetName name a file of another application; use other ones")
+    return found
+
+
+def presigned(client: "S3Client", place: ObjectPlace, seconds: int) -> str:
+    """A URL under which anybody may read the object for so long; it asks nobody."""
+    return client.generate_presigned_url(
+        "get_object", Params={"Bucket": place.bucket, "Key": place.key}, ExpiresIn=seconds
+    )
+
+
+def owned(place: ObjectPlace, metadata: Mapping[str, str]) -> dict[str, str]:
+    """Metadata that marks an object with its owner, too."""
+    return dict(metadata) | ({_OWNER: place.owner} if place.owner else {})
 
 
 def digest_of(file: Path) -> str:
@@ -109,62 +171,22 @@ def digest_of(file: Path) -> str:
         return file_digest(content, "sha256").hexdigest()
 
 
-@contextmanager
-def explained() -> Iterator[None]:
-    """Turn boto3's errors into ours, by whether it makes sense to ask again."""
-    try:
-        yield
-    except ClientError as error:
-        code = error.response["Error"].get("Code", "")
-        sentence = f"{code}: {error.response['Error'].get('Message', '')}"
-        if http_status(error) >= 500 or http_status(error) == 429 or code in _PASSING:
-            raise StoreUnavailable(sentence) from error
-        raise StoreRefused(sentence) from error
-    except (StoreConnectionError, HTTPClientError, IncompleteReadError) as error:
-        raise StoreUnavailable(f"{type(error).__name__}: the object store does not answer") from error
-    except BotoCoreError as error:
-        raise StoreRefused(f"{type(error).__name__}: {error}") from error
-
-
-def http_status(error: ClientError) -> int:
-    """The status of the answer that the error stands for."""
-    return error.response["ResponseMetadata"]["HTTPStatusCode"]
-
-
 def _add_content_md5(request: Any, **_: object) -> None:
     """COS insists on the body's MD5 in this request, and boto3 sends checksums of another kind."""
     request.headers["Content-MD5"] = Digest(request.body).header
 
 
-def _put(client: "S3Client", place: ObjectPlace, content: bytes, sha256: str) -> str:
-    digest = Digest(content)
-    answer = client.put_object(
-        Bucket=place.bucket,
-        Key=place.key,
-        Body=content,
-        ContentMD5=digest.header,
-        ContentType=multipart.CONTENT_TYPE,
-        Metadata=_metadata(place, sha256),
+def _stored(
+    client: "S3Client", place: ObjectPlace, size: int, digest: str
+) -> "HeadObjectOutputTypeDef | None":
+    """What is in `place`, if it is of this size and SHA-256."""
+    found = head(client, place)
+    return (
+        found
+        if found and (found["ContentLength"], found["Metadata"].get("sha256")) == (size, digest)
+        else None
     )
-    return digest.confirmed_by(answer)
 
 
-def _is_stored(client: "S3Client", place: ObjectPlace, size: int, sha256: str) -> bool:
-    try:
-        found = client.head_object(Bucket=place.bucket, Key=place.key)
-    except ClientError as error:
-        # An answer to HEAD has no body that would say why: if this is a refusal, the upload hears the reason.
-        if http_status(error) < 500:
-            return False
-        raise
-    if found["Metadata"].get(_OWNER, place.owner) != place.owner:
-        raise StoreRefused("TargetDir and TargetName name a file of another application; use other ones")
-    return _matches(found, size, sha256)
-
-
-def _metadata(place: ObjectPlace, sha256: str) -> dict[str, str]:
-    return {"sha256": sha256} | ({_OWNER: place.owner} if place.owner else {})
-
-
-def _matches(found: "HeadObjectOutputTypeDef", size: int, sha256: str) -> bool:
-    return found["ContentLength"] == size and found["Metadata"].get("sha256") == sha256
+def _metadata(place: ObjectPlace, digest: str) -> dict[str, str]:
+    return owned(place, {"sha256": digest})

@@ -31,6 +31,11 @@ class BlobStores:
         self._stores = stores
         self._checked: set[StorageType] = set()
 
+    @property
+    def types(self) -> tuple[StorageType, ...]:
+        """What the stores are called."""
+        return tuple(self._stores)
+
     async def of(self, storage_type: StorageType) -> Blobs:
         """The store of a task, which is the one that the other services use.
 

@@ -24,6 +24,9 @@ class Blobs(Protocol):
     def put(self, source: Path, key: str) -> None:
         """Store a copy of `source`, durable and complete once this returns, replacing what was there."""
 
+    def put_bytes(self, content: bytes, key: str) -> None:
+        """As `put`, from memory."""
+
     def read(self, key: str) -> bytes:
         """The blob's content.
 

@@ -20,6 +20,7 @@ def describe(task: Task) -> dict[str, Any]:
                 "FileSize": video.bytes,
                 "FileDuration": round(video.duration_s),
                 "FileURL": video.url,
+                "FileId": video.file_id,
             }
             for video in task.videos
         ],

@@ -77,6 +77,9 @@ class Video(Frozen):
     duration_s: float
     url: str
     file_id: str | None = None
+    refusal: Sentence | None = Field(
+        default=None, description="what its target said, if it is in the backup store instead"
+    )
 
 
 class StoredFile(Frozen):

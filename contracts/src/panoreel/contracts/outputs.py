@@ -1,6 +1,6 @@
 """What becomes of a recording, piece by piece: what transcoder and uploader tell each other in `OUTPUTS`."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -8,6 +8,9 @@ from panoreel.contracts.media import Frozen, Sha256
 
 Muxer = Literal["mp4", "hls"]
 """The formats of a result."""
+
+HLS_PIECE_S: Final = 6
+"""A segment of HLS ends with the first segment of the recording that makes it this long."""
 
 OutputKind = Literal["mp4", "hls", "sprites", "poster"]
 """`sprites` are sheets of small pictures and a WebVTT that tells their times; `poster` is one picture."""
@@ -71,3 +74,12 @@ class CommitBegun(Frozen):
     bucket: str
     key: str
     session_key: str
+
+
+class Committed(Frozen):
+    """VOD has made this media file; `file_id` has more digits than a JSON number is sure to keep."""
+
+    task_id: str
+    output: OutputKind
+    file_id: str
+    url: str

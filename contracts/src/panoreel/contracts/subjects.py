@@ -1,7 +1,7 @@
 """Where events, announcements and timers are published."""
 
 from panoreel.contracts.events import Event, RecorderLost, TaskCreated
-from panoreel.contracts.outputs import CommitBegun, OutputKind, Piece, Shipped, UploadBegun
+from panoreel.contracts.outputs import CommitBegun, Committed, OutputKind, Piece, Shipped, UploadBegun
 
 ANY_TASK_EVENT = "task.>"
 ANY_SEGMENT = "segment.>"
@@ -39,7 +39,7 @@ def of_task_segments(task_id: str) -> str:
     return f"segment.{task_id}.>"
 
 
-def of_output(fact: Piece | Shipped | UploadBegun | CommitBegun) -> str:
+def of_output(fact: Piece | Shipped | UploadBegun | CommitBegun | Committed) -> str:
     """The subject of one fact about an output."""
     match fact:
         case Piece():
@@ -50,6 +50,8 @@ def of_output(fact: Piece | Shipped | UploadBegun | CommitBegun) -> str:
             number, name = fact.attempt, "begun"
         case CommitBegun():
             number, name = fact.attempt, "committing"
+        case Committed():
+            number, name = 0, "committed"
     return f"output.{fact.task_id}.{fact.output}.{number}.{name}"
 
 

@@ -66,6 +66,17 @@ class Timeline:
         """The output's length in audio samples."""
         return self.stretches[-1].output_end if self.stretches else 0
 
+    @property
+    def places(self) -> dict[tuple[int, int], int]:
+        """Where in the output each segment begins that is in it, in audio samples, by epoch and index."""
+        return {
+            (segment.epoch, segment.index): stretch.output_sample
+            + segment.first_sample
+            - stretch.first_sample
+            for stretch in self.stretches
+            for segment in stretch.segments
+        }
+
 
 Span = tuple[datetime, datetime]
 """From, until."""
@@ -90,12 +101,26 @@ def pauses(history: Iterable[StoredEvent]) -> tuple[Span, ...]:
     return tuple(found)
 
 
+def follows(before: Segment, after: Segment) -> bool:
+    """Whether the encoder's run went on from one segment to the other without a hole."""
+    return (after.epoch, after.index, after.first_pts, after.first_sample) == (
+        before.epoch,
+        before.index + 1,
+        before.end_pts,
+        before.end_sample,
+    )
+
+
 def arrange(
-    segments: Iterable[Segment], paused: Sequence[Span] = (), told: Sequence[GapRecorded] = ()
+    segments: Iterable[Segment],
+    paused: Sequence[Span] = (),
+    told: Sequence[GapRecorded] = (),
+    damaged: Sequence[Segment] = (),
 ) -> Timeline:
     """The timeline of everything recorded for a task: any epochs, in any order, some of it lost.
 
     What was `paused` is not lost. What recorders `told` that they lost themselves lies within their media.
+    `damaged` segments are known, and cannot be read.
     """
     stretches: list[Stretch] = []
     for group in _contiguous(_counting(segments)):
@@ -106,7 +131,11 @@ def arrange(
     told = [fact for fact in told if fact.epoch in within]  # else it is part of a gap between two others
     # What was told is no part of what else was lost around it.
     known = [*paused, *((fact.began, fact.ended) for fact in told)]
-    gaps = [*_told(stretches, paused, told), *_gaps(stretches, known)]
+    gaps = [
+        *_told(stretches, paused, told),
+        *_gaps(stretches, known),
+        *_gap_at_end(stretches, known, damaged),
+    ]
     return Timeline(tuple(stretches), tuple(sorted(gaps, key=lambda gap: (gap.output_s, gap.wall_time))))
 
 
@@ -126,12 +155,7 @@ def _counting(segments: Iterable[Segment]) -> list[Segment]:
 def _contiguous(segments: list[Segment]) -> list[list[Segment]]:
     groups = [[segment] for segment in segments[:1]]
     for before, after in pairwise(segments):
-        if (after.epoch, after.index, after.first_pts, after.first_sample) == (
-            before.epoch,
-            before.index + 1,
-            before.end_pts,
-            before.end_sample,
-        ):
+        if follows(before, after):
             groups[-1].append(after)
         else:
             groups.append([after])
@@ -148,6 +172,21 @@ def _gaps(stretches: list[Stretch], known: Sequence[Span]) -> Iterable[Gap]:
         if lost_s > 0:
             yield Gap(output_s=stretch.output_sample / AUDIO_SAMPLE_RATE, lost_s=lost_s, wall_time=began)
         before = stretch.segments[-1]
+
+
+def _gap_at_end(stretches: list[Stretch], known: Sequence[Span], damaged: Sequence[Segment]) -> Iterable[Gap]:
+    """What is lost after all stretches."""
+    if not stretches:
+        return
+    last = stretches[-1].segments[-1]
+    began = _end(last)
+    ended = max(
+        (_end(segment) for segment in damaged if (segment.epoch, segment.index) > (last.epoch, last.index)),
+        default=began,
+    )
+    lost_s = _lasting_s((began, ended), known)
+    if lost_s > 0:
+        yield Gap(output_s=stretches[-1].output_end / AUDIO_SAMPLE_RATE, lost_s=lost_s, wall_time=began)
 
 
 def _told(stretches: list[Stretch], paused: Sequence[Span], told: Sequence[GapRecorded]) -> Iterable[Gap]:

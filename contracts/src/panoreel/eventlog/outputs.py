@@ -6,24 +6,25 @@ from contextlib import aclosing
 import nats.errors
 
 from panoreel.contracts import subjects
-from panoreel.contracts.outputs import CommitBegun, OutputKind, Piece, Shipped, UploadBegun
+from panoreel.contracts.outputs import CommitBegun, Committed, OutputKind, Piece, Shipped, UploadBegun
 from panoreel.eventlog.errors import LogUnavailable
 from panoreel.eventlog.facts import publish_newest, publish_once
 from panoreel.eventlog.log import PATIENCE_S, EventLog
 from panoreel.eventlog.reading import scan, sequence
 from panoreel.eventlog.topology import OUTPUTS, SEGMENTS
 
-Fact = Piece | Shipped | UploadBegun | CommitBegun
+Fact = Piece | Shipped | UploadBegun | CommitBegun | Committed
 
 _MODELS: dict[str, type[Fact]] = {
     "packaged": Piece,
     "shipped": Shipped,
     "begun": UploadBegun,
     "committing": CommitBegun,
+    "committed": Committed,
 }
 
 
-async def tell_once(log: EventLog, fact: Piece | UploadBegun | CommitBegun) -> bool:
+async def tell_once(log: EventLog, fact: Piece | UploadBegun | CommitBegun | Committed) -> bool:
     """Store a fact unless one of its kind and number is there; whether it is new.
 
     A piece that is packaged again is the same. Of two uploads that are begun at once, one is told, and
@@ -57,6 +58,7 @@ class OutputFacts:
         """The newest attempt."""
         self.commit: CommitBegun | None = None
         """The newest attempt."""
+        self.committed: Committed | None = None
 
     async def refresh(self) -> None:
         """Read what is new.
@@ -85,6 +87,8 @@ class OutputFacts:
                 self.upload = fact
             case CommitBegun():
                 self.commit = fact
+            case Committed():
+                self.committed = fact
 
 
 async def purge(log: EventLog, task_id: str) -> None:

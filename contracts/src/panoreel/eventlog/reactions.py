@@ -49,7 +49,7 @@ def retry_delay_s(deliveries: int) -> float:
 async def reacting(
     nats_url: str, service: str, consumer: DurableConsumer, handle: Handle, give_up: GiveUp
 ) -> AsyncIterator[None]:
-    """Feed the consumer's events to `handle`, one at a time, for as long as the context lasts."""
+    """Feed the consumer's events to `handle`, in its lanes, for as long as the context lasts."""
 
     async def settle(message: NatsMessage) -> None:
         await _settle(message, consumer, handle, give_up)
@@ -92,14 +92,15 @@ async def delivering(
         max_reconnect_attempts=-1,
         reconnect_time_wait=RECONNECT_WAIT_S,
     )
-    broker.subscriber(
-        consumer.filters[0],
-        stream=JStream(consumer.stream, declare=False),
-        durable=consumer.name,
-        config=ConsumerConfig(filter_subjects=list(consumer.filters)),
-        # One at a time: messages that wait in a client's queue use up their acknowledgement time there.
-        pull_sub=PullSub(batch_size=1, timeout=PULL_S),
-    )(settle)
+    for _ in range(consumer.lanes):
+        broker.subscriber(
+            consumer.filters[0],
+            stream=JStream(consumer.stream, declare=False),
+            durable=consumer.name,
+            config=ConsumerConfig(filter_subjects=list(consumer.filters)),
+            # One at a time: messages that wait in a client's queue use up their acknowledgement time there.
+            pull_sub=PullSub(batch_size=1, timeout=PULL_S),
+        )(settle)
     await broker.start()
     try:
         yield

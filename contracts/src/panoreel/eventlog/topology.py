@@ -58,6 +58,7 @@ class DurableConsumer:
     """A named position in a stream, shared by the replicas of one service for one purpose.
 
     `max_deliver` is how often an event is tried, -1 for ever; `ack_wait_s` how long one try may be silent.
+    A replica handles up to `lanes` of them at once.
     """
 
     name: str
@@ -65,6 +66,7 @@ class DurableConsumer:
     max_deliver: int = MAX_DELIVERIES
     ack_wait_s: float = ACK_WAIT_S
     stream: str = TASKS
+    lanes: int = 1
 
     def config(self) -> ConsumerConfig:
         """The consumer as the server wants it."""
@@ -89,10 +91,13 @@ CLIPS: Final = _reaction("transcoder-clip", events.ClipCreated)
 PACKAGING: Final = DurableConsumer(
     "transcoder-segments", (subjects.ANY_SEGMENT,), max_deliver=-1, stream=SEGMENTS
 )
-SHIPPING: Final = DurableConsumer("uploader-pieces", (subjects.ANY_PACKAGED,), max_deliver=-1, stream=OUTPUTS)
+# In several lanes: a slow store must not keep others' results waiting.
+SHIPPING: Final = DurableConsumer(
+    "uploader-pieces", (subjects.ANY_PACKAGED,), max_deliver=-1, stream=OUTPUTS, lanes=8
+)
 # The uploader itself decides when a store has been away for too long.
 UPLOADER: Final = DurableConsumer(
-    "uploader-ship", (subjects.any_task(events.OutputsPackaged),), max_deliver=-1
+    "uploader-ship", (subjects.any_task(events.OutputsPackaged),), max_deliver=-1, lanes=8
 )
 NOTIFIER: Final = _reaction(
     "notifier-tell",
