@@ -1,11 +1,13 @@
 """One encoder run, a process of its own: `encode_epoch.py '{"directory": …, "epoch": 1, "steps": [3000]}'`.
 
 Its pictures carry the numbers from `number` on, each shown for a step of 90 kHz ticks, with a tone to it.
+Before those at the indexes `pauses` the recording is paused, which is at a multiple of 1920 ticks.
 Prints a `SegmentMedia` a line.
 """
 
 import json
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -29,6 +31,7 @@ def encode(
     number: int = 0,
     frequency: float = 440,
     phase: float = 0,
+    pauses: Sequence[int] = (),
 ) -> None:
     spool, partial = Path(directory), Path(directory) / "partial"
     partial.mkdir(parents=True)
@@ -41,13 +44,17 @@ def encode(
         on_sealed=lambda _, media: print(media.model_dump_json()),
         preset=preset,
     )
-    texture = np.random.default_rng(epoch).integers(0, 256, (HEIGHT // 4, WIDTH // 2 + 1, 4), np.uint8)
+    width, height = parameters.get("width", WIDTH), parameters.get("height", HEIGHT)
+    shape = (height // 4 + 1, width // 2 + 1, 4)
+    texture = np.random.default_rng(epoch).integers(0, 256, shape, np.uint8)
     texture = texture.repeat(4, 0).repeat(4, 1)
     begins = list(accumulate(steps, initial=0))
     samples = np.arange(begins[-1] * 48_000 // 90_000)
     wave = (16_000 * np.sin(2 * np.pi * frequency / 48_000 * samples + phase)).astype(np.int16)
     for index, (begin, end) in enumerate(pairwise(begins)):
-        picture = texture[:, 2 * index % WIDTH :][:, :WIDTH].copy()
+        if index in pauses:
+            encoder.cut(begin)
+        picture = texture[:height, 2 * index % width :][:, :width].copy()
         for bit in range(16):
             picture[:BIT, bit * BIT : (bit + 1) * BIT] = 255 * (number + index >> bit & 1)
         if parameters.get("tracks") == "audio":

@@ -1,167 +1,223 @@
-"""Stopped recordings in a real log, with real segments in a real blob store."""
+"""Recordings in a real log, with real segments in a real blob store, packaged ahead of Stop and then."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+import io
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from uuid import uuid4
 
 import av
 import pytest
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from panoreel.blobs.bucket import BucketBlobs
-from panoreel.blobs.directory import DirectoryBlobs
 from panoreel.blobs.errors import BlobNotFound
-from panoreel.blobs.keys import segment_key, segments_prefix
+from panoreel.blobs.keys import segments_prefix
 from panoreel.blobs.shared import BlobStores
-from panoreel.contracts import commands
-from panoreel.contracts.envelope import Cause, StoredEvent
-from panoreel.contracts.events import Failure, StorageType, TaskCreated
-from panoreel.contracts.media import EncoderParameters, Segment
-from panoreel.contracts.task import Phase, Task
+from panoreel.contracts.envelope import StoredEvent
+from panoreel.contracts.events import (
+    Failure,
+    HlsEncryption,
+    OutputRequest,
+    StorageType,
+)
+from panoreel.contracts.media import Segment
+from panoreel.contracts.task import Phase
 from panoreel.eventlog.errors import Permanent, Transient
-from panoreel.eventlog.log import EventLog, open_log
-from panoreel.eventlog.segments import announce
-from panoreel.transcoder.worker import LATE_SEGMENTS, Transcoder
-from tests.servers.nats import NatsServer
-from tests.servers.seaweed import Seaweed
+from panoreel.eventlog.log import EventLog
+from panoreel.eventlog.outputs import OutputFacts
+from panoreel.eventlog.secrets import SecretStore, TaskSecrets
+from panoreel.transcoder.worker import LATE, Transcoder
+from services.transcoder.tests.recordings import Recording
 
-CAUSE = Cause("test")
 SECOND = 90_000
-STEPS = [3000] * 150
-"""Five seconds at 30 pictures a second: three segments."""
+STEPS = [3000] * 450
+"""Fifteen seconds at 30 pictures a second: eight segments, of which three or four make a piece of HLS."""
+
+KEY = bytes(range(16))
+ENCRYPTED = OutputRequest(
+    muxers=("hls",), encryption=HlsEncryption(auth_url="http://127.0.0.1/key", iv="0f" * 16)
+)
 
 Encode = Callable[..., list[Segment]]
 
 
-@pytest.fixture
-async def log(own_nats_server: NatsServer) -> AsyncIterator[EventLog]:
-    """A deployment of the test's own."""
-    async with open_log(own_nats_server.url, "test") as opened:
-        yield opened
-
-
-@pytest.fixture
-def stores(log: EventLog, seaweed: Seaweed, tmp_path: Path) -> BlobStores:
-    (tmp_path / "blobs").mkdir()
-    bucket = BucketBlobs(seaweed.access, seaweed.bucket, f"{uuid4().hex}/")
-    return BlobStores(log, {"cfs": DirectoryBlobs(tmp_path / "blobs"), "cos": bucket})
-
-
-async def stopped(
-    log: EventLog,
-    stores: BlobStores,
-    media: list[Segment],
-    *,
-    lost: int = 0,
-    storage_type: StorageType = "cfs",
-) -> StoredEvent:
-    """A recording that has just stopped; of its segments the last `lost` were never announced."""
-    blobs = await stores.of(storage_type)
-    task_id = f"task-{uuid4().hex}"
-    created = TaskCreated(
-        record_url="http://example.com/",
-        secrets_key=task_id,
-        encoder=EncoderParameters(width=319, height=180),
-        max_duration_s=60,
-        storage_type=storage_type,
-    )
-    await log.execute(task_id, commands.Create(created), CAUSE)
-    await log.execute(task_id, commands.Claim("recorder"), CAUSE)
-    await log.execute(task_id, commands.Stop("api"), CAUSE)
-    for segment in media[: len(media) - lost]:
-        key = segment_key(task_id, segment.epoch, segment.index)
-        await asyncio.to_thread(blobs.put, Path(segment.blob_key), key)
-        await announce(log, segment.model_copy(update={"task_id": task_id, "blob_key": key}))
-    last_index = media[-1].index if media else None
-    outcome = await log.execute(task_id, commands.ReportStopped(1, last_index, 150), CAUSE)
-    return outcome.appended[0]
-
-
-async def load(log: EventLog, event: StoredEvent) -> Task:
-    task, _ = await log.load(event.task_id)
-    assert task
-    return task
+def pictures(content: dict[int, bytes]) -> int:
+    """How many there are in an MP4 or in HLS, decoded."""
+    file = io.BytesIO(b"".join(content[number] for number in sorted(content)))
+    with av.open(file, "r") as container:
+        return len(list(container.decode(video=0)))
 
 
 def minutes_later(event: StoredEvent) -> StoredEvent:
     """The same event, as if it had happened when segments can no longer be on their way."""
-    past = datetime.now(UTC) - LATE_SEGMENTS - timedelta(seconds=1)
+    past = datetime.now(UTC) - LATE - timedelta(seconds=1)
     return replace(event, envelope=replace(event.envelope, time=past))
 
 
 @pytest.mark.parametrize("storage_type", ["cfs", "cos"])
-async def test_segments_become_one_file(
-    log: EventLog, stores: BlobStores, encode: Encode, storage_type: StorageType
+async def test_whoever_packages_makes_the_same(
+    log: EventLog, stores: BlobStores, secrets: SecretStore, encode: Encode, storage_type: StorageType
 ) -> None:
-    event = await stopped(log, stores, encode(1, STEPS), storage_type=storage_type)
-    transcoder = Transcoder(log, stores)
-    await transcoder.package(event)
-    task = await load(log, event)
+    """All at the close; or piece by piece by one replica, that dies, after which another goes on."""
+    media = encode(1, STEPS)
+    at_close = await Recording.begun(log, stores, storage_type=storage_type)
+    await at_close.announce(media)
+    event = await at_close.stop(media[-1].index)
+    transcoder = Transcoder(log, stores, secrets)
+    await transcoder.close(event)
+    whole = await at_close.contents()
+
+    ahead = await Recording.begun(log, stores, storage_type=storage_type)
+    for segment in await ahead.announce(media[:-1]):
+        await transcoder.follow(segment)
+        await Transcoder(log, stores, secrets).follow(segment)
+    facts = OutputFacts(log, ahead.task_id, "hls")
+    await facts.refresh()
+    assert sorted(facts.pieces) == [0, 1], "before Stop"
+    await ahead.announce(media[-1:])
+    event = await ahead.stop(media[-1].index)
+    await Transcoder(log, stores, secrets).close(event)
+    assert await ahead.contents() == whole
+
+    task = await ahead.task()
     assert task.phase == Phase.UPLOAD
-    [output] = task.outputs
-    with (await stores.of(storage_type)).fetch(output.blob_key) as file, av.open(str(file)) as container:
-        assert file.stat().st_size == output.bytes
-        assert sum(1 for _ in container.decode(video=0)) == output.frames == 150
-    assert output.duration_s == pytest.approx(5, abs=0.03)
-    await transcoder.package(event)
-    assert await load(log, event) == task, "delivered again, without effect"
+    assert [output.kind for output in task.outputs] == ["mp4", "hls", "sprites", "poster"]
+    mp4, hls, sprites, poster = task.outputs
+    assert pictures(whole["mp4"]) == pictures(whole["hls"]) == mp4.frames == hls.frames == 450
+    assert mp4.duration_s == hls.duration_s == pytest.approx(15, abs=0.03)
+    assert len(hls.pieces) == 3
+    assert (sprites.frames, poster.frames) == (8, 1)
+    assert whole["sprites"][-1].startswith(b"WEBVTT")
+    assert whole["poster"][-1].startswith(b"\xff\xd8")
+    await transcoder.close(event)
+    assert await ahead.task() == task, "delivered again, without effect"
 
 
-async def test_no_media_is_no_failure(log: EventLog, stores: BlobStores) -> None:
-    event = await stopped(log, stores, [])
-    await Transcoder(log, stores).package(event)
-    task = await load(log, event)
+async def test_no_media_is_no_failure(log: EventLog, stores: BlobStores, secrets: SecretStore) -> None:
+    recording = await Recording.begun(log, stores)
+    await Transcoder(log, stores, secrets).close(await recording.stop(None))
+    task = await recording.task()
     assert (task.phase, task.outputs, task.failure) == (Phase.UPLOAD, (), None)
 
 
 async def test_segments_on_their_way_are_waited_for_and_then_taken_for_lost(
-    log: EventLog, stores: BlobStores, encode: Encode
+    log: EventLog, stores: BlobStores, secrets: SecretStore, encode: Encode
 ) -> None:
     media = encode(1, STEPS)
-    event = await stopped(log, stores, media, lost=1)
-    transcoder = Transcoder(log, stores)
+    recording = await Recording.begun(log, stores)
+    await recording.announce(media[:-1])
+    event = await recording.stop(media[-1].index)
+    transcoder = Transcoder(log, stores, secrets)
     with pytest.raises(Transient, match="1 segments are not announced yet"):
-        await transcoder.package(event)
-    await transcoder.package(minutes_later(event))
-    [output] = (await load(log, event)).outputs
-    assert output.duration_s == pytest.approx(media[-1].first_pts / SECOND, abs=0.03)
+        await transcoder.close(event)
+    await transcoder.close(minutes_later(event))
+    mp4, hls, *_ = (await recording.task()).outputs
+    assert mp4.duration_s == hls.duration_s == pytest.approx(media[-1].first_pts / SECOND, abs=0.03)
 
 
-async def test_a_damaged_segment_is_told_and_the_media_kept(
-    log: EventLog, stores: BlobStores, encode: Encode, tmp_path: Path
+@pytest.mark.parametrize("ahead", [True, False])
+async def test_damaged_segments_are_left_out_and_told(
+    log: EventLog, stores: BlobStores, secrets: SecretStore, encode: Encode, ahead: bool
 ) -> None:
-    event = await stopped(log, stores, encode(1, STEPS))
-    blobs, key = await stores.of("cfs"), segment_key(event.task_id, 1, 1)
-    content = bytearray(blobs.read(key))
-    content[-100] ^= 1
-    (tmp_path / "damaged").write_bytes(content)
-    blobs.put(tmp_path / "damaged", key)
-    transcoder = Transcoder(log, stores)
-    with pytest.raises(Permanent) as caught:
-        await transcoder.package(event)
+    media = encode(1, STEPS)
+    recording = await Recording.begun(log, stores)
+    announced = await recording.announce(media)
+    for segment in (media[1], media[-1]):
+        await recording.damage(segment)
+    transcoder = Transcoder(log, stores, secrets)
+    for segment in announced if ahead else []:
+        await transcoder.follow(segment)
+    await transcoder.close(await recording.stop(media[-1].index))
+    task = await recording.task()
+    kept = [segment for segment in media if segment not in (media[1], media[-1])]
+    contents = await recording.contents()
+    assert pictures(contents["mp4"]) == sum(segment.frames for segment in kept)
+    assert {output.frames for output in task.outputs[:2]} == {sum(segment.frames for segment in kept)}
+    lost_s = [(segment.end_pts - segment.first_pts) / SECOND for segment in (media[1], media[-1])]
+    assert [gap.lost_s for gap in task.gaps] == pytest.approx(lost_s)
+    places = [media[0].end_sample, sum(segment.end_sample - segment.first_sample for segment in kept)]
+    assert [gap.output_s for gap in task.gaps] == [sample / 48_000 for sample in places]
+
+
+async def test_when_all_is_damaged_that_is_told_and_the_media_kept(
+    log: EventLog, stores: BlobStores, secrets: SecretStore, encode: Encode
+) -> None:
+    (segment, *_) = encode(1, STEPS)
+    recording = await Recording.begun(log, stores)
+    (announced,) = await recording.announce([segment])
+    await recording.damage(segment)
+    event = await recording.stop(0)
+    transcoder = Transcoder(log, stores, secrets)
+    with pytest.raises(Permanent, match="damaged or missing") as caught:
+        await transcoder.close(event)
     await transcoder.give_up(event, Failure(code=caught.value.code, message=str(caught.value)))
-    task = await load(log, event)
+    task = await recording.task()
     assert task.phase == Phase.CALLBACK
     assert task.failure
     assert task.failure.message.startswith("video transcode failed(")
-    assert blobs.read(key) == content
+    assert recording.blobs.read(announced.blob_key)
+
+
+async def test_a_missing_segment_is_waited_for_and_then_left_out(
+    log: EventLog, stores: BlobStores, secrets: SecretStore, encode: Encode
+) -> None:
+    """Its store may be away: the announcement came after it was stored."""
+    media = encode(1, STEPS)
+    recording = await Recording.begun(log, stores, storage_type="cos")
+    announced = await recording.announce(media)
+    recording.blobs.delete_prefix(f"{segments_prefix(recording.task_id)}1/")
+    await recording.announce(media[:4])
+    transcoder = Transcoder(log, stores, secrets)
+    with pytest.raises(BlobNotFound):
+        await transcoder.follow(announced[6])
+    event = await recording.stop(media[-1].index)
+    with pytest.raises(BlobNotFound):
+        await transcoder.close(event)
+    assert (await recording.task()).phase == Phase.TRANSCODE
+    await transcoder.close(minutes_later(event))
+    task = await recording.task()
+    frames = sum(segment.frames for segment in media[:4])
+    assert [output.frames for output in task.outputs[:2]] == [frames, frames]
+    assert [gap.output_s for gap in task.gaps] == [media[3].end_sample / 48_000]
+
+
+async def test_what_another_recorder_had_taken_over_is_not_shown(
+    log: EventLog, stores: BlobStores, secrets: SecretStore, encode: Encode
+) -> None:
+    """The first recorder went on for a while; its segments come late, as one run."""
+    first, second = encode(1, STEPS), encode(2, [3000] * 60, number=150)
+    taken_over = first[2].wall_time + timedelta(seconds=1)
+    second = [segment.model_copy(update={"wall_time": taken_over}) for segment in second]
+    recording = await Recording.begun(log, stores, OutputRequest(muxers=("hls", "mp4")))
+    await recording.announce([*second, *first[1:5], first[0]])
+    await Transcoder(log, stores, secrets).close(await recording.stop(None))
+    hls, mp4 = (await recording.task()).outputs
+    counted = [*first[:3], *second]
+    assert hls.frames == mp4.frames == sum(segment.frames for segment in counted)
+    facts = OutputFacts(log, recording.task_id, "hls")
+    await facts.refresh()
+    shown = [place for number in hls.pieces for place in facts.pieces[number].segments]
+    assert shown == [(segment.epoch, segment.index) for segment in counted]
+
+
+async def test_encrypted_hls(log: EventLog, stores: BlobStores, secrets: SecretStore, encode: Encode) -> None:
+    recording = await Recording.begun(log, stores, ENCRYPTED)
+    await secrets.seal(recording.task_id, TaskSecrets(record_url="http://example.com/", hls_key=KEY.hex()))
+    media = encode(1, STEPS)[:2]
+    await recording.announce(media)
+    event = await recording.stop(media[-1].index)
+    with pytest.raises(Permanent, match="sealed"):
+        await Transcoder(log, stores, SecretStore(log, [Fernet.generate_key().decode()])).close(event)
+    await Transcoder(log, stores, secrets).close(event)
+    (content,) = (await recording.contents())["hls"].values()
+    decryptor = Cipher(algorithms.AES128(KEY), modes.CBC(bytes.fromhex("0f" * 16))).decryptor()
+    assert (decryptor.update(content) + decryptor.finalize()).startswith(b"\x47")
 
 
 async def test_a_storage_that_this_service_lacks_is_told(
-    log: EventLog, stores: BlobStores, encode: Encode
+    log: EventLog, stores: BlobStores, secrets: SecretStore, encode: Encode
 ) -> None:
-    event = await stopped(log, stores, encode(1, STEPS), storage_type="cos")
+    recording = await Recording.begun(log, stores, storage_type="cos")
+    await recording.announce(encode(1, STEPS)[:1])
     with pytest.raises(Permanent, match="StorageType cos is not configured here"):
-        await Transcoder(log, BlobStores(log, {})).package(event)
-
-
-async def test_a_segment_that_is_not_there_is_tried_again(
-    log: EventLog, stores: BlobStores, encode: Encode
-) -> None:
-    event = await stopped(log, stores, encode(1, STEPS), storage_type="cos")
-    (await stores.of("cos")).delete_prefix(segments_prefix(event.task_id))
-    with pytest.raises(BlobNotFound):
-        await Transcoder(log, stores).package(event)
-    assert (await load(log, event)).phase == Phase.TRANSCODE
+        await Transcoder(log, BlobStores(log, {}), secrets).close(await recording.stop(0))

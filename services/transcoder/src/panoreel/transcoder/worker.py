@@ -1,4 +1,4 @@
-"""What the transcoder does: when a recording has stopped, it joins what was recorded into the result file."""
+"""What the transcoder does: it packages recordings piece by piece while they run, then closes them."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,34 +8,27 @@ from typing import Final
 import structlog
 
 from panoreel.blobs.errors import StorageMissing
-from panoreel.blobs.keys import output_key
 from panoreel.blobs.shared import BlobStores, open_shared
-from panoreel.blobs.store import Blobs
 from panoreel.contracts.commands import ReportPackaged
 from panoreel.contracts.envelope import StoredEvent
-from panoreel.contracts.events import (
-    Failure,
-    GapRecorded,
-    Output,
-    OutputsPackaged,
-    PackagingFailed,
-    RecordingStopped,
-)
+from panoreel.contracts.events import Failure, PackagingFailed, RecordingStopped
 from panoreel.contracts.media import Segment
 from panoreel.contracts.task import Phase, Task
-from panoreel.contracts.timeline import Timeline, arrange, pauses
-from panoreel.eventlog.errors import Permanent, Transient
+from panoreel.eventlog.errors import Permanent, SecretsUnavailable, Transient
 from panoreel.eventlog.log import EventLog, open_log
-from panoreel.eventlog.reactions import reacting
-from panoreel.eventlog.segments import manifest
-from panoreel.eventlog.topology import TRANSCODER
+from panoreel.eventlog.reactions import following, reacting
+from panoreel.eventlog.secrets import SecretStore
+from panoreel.eventlog.topology import CLIPS, PACKAGING, TRANSCODER
+from panoreel.transcoder.clip import Clips
+from panoreel.transcoder.closing import Closing
 from panoreel.transcoder.errors import PackagingError
+from panoreel.transcoder.packing import Packer
+from panoreel.transcoder.recordings import Recording, Recordings
 from panoreel.transcoder.settings import TranscoderSettings
 
 SERVICE: Final = "transcoder"
-RESULT_NAME: Final = "recording.mp4"
 
-LATE_SEGMENTS: Final = timedelta(seconds=60)
+LATE: Final = timedelta(seconds=60)
 """How long a segment that `recording_stopped` counts may still be on its way before it is taken for lost."""
 
 _logger = structlog.get_logger()
@@ -49,86 +42,110 @@ async def work(settings: TranscoderSettings, ready: Callable[[], None]) -> None:
     """
     nats_url = settings.nats_url.get_secret_value()
     async with open_log(nats_url, SERVICE) as log:
-        transcoder = Transcoder(log, await open_shared(log, settings))
-        async with reacting(nats_url, SERVICE, TRANSCODER, transcoder.package, transcoder.give_up):
+        stores = await open_shared(log, settings)
+        secrets = SecretStore(log, [key.get_secret_value() for key in settings.secret_keys])
+        transcoder, clips = Transcoder(log, stores, secrets), Clips(log, stores)
+        async with (
+            following(nats_url, SERVICE, PACKAGING, Segment, transcoder.follow),
+            reacting(nats_url, SERVICE, TRANSCODER, transcoder.close, transcoder.give_up),
+            reacting(nats_url, SERVICE, CLIPS, clips.cut, clips.give_up),
+        ):
             ready()
             await asyncio.Event().wait()
 
 
 class Transcoder:
-    """Packages one recording at a time."""
+    """Packages recordings."""
 
-    def __init__(self, log: EventLog, stores: BlobStores) -> None:
+    def __init__(self, log: EventLog, stores: BlobStores, secrets: SecretStore) -> None:
         self._log = log
         self._stores = stores
+        self._secrets = secrets
+        self._recordings = Recordings(log)
 
-    async def package(self, stopped: StoredEvent) -> None:
+    async def follow(self, segment: Segment) -> None:
+        """React to an announcement, as often as it is told, by packaging the pieces that it completes.
+
+        What cannot be packaged now is told again later; once the recording has ended, closing does it.
+
+        Raises:
+            PackagingError, Permanent, OSError, BlobNotFound, LogUnavailable: as `Packer.package`.
+        """
+        recording = self._recordings.known(segment.task_id) or await self._begun(segment.task_id)
+        if recording and (pieces := await recording.completed_by(segment)):
+            task = await self._running(segment.task_id)
+            if task is None:
+                return
+            packer = await self._packer(task)
+            for piece in pieces:
+                await packer.package(piece)
+
+    async def close(self, stopped: StoredEvent) -> None:
         """React to `recording_stopped`, as often as it is delivered.
 
         Raises:
             Transient: segments are still on their way.
-            Permanent: what was recorded cannot be joined.
+            Permanent: what was recorded cannot be packaged.
         """
         assert isinstance(stopped.event, RecordingStopped)
         task, _ = await self._log.load(stopped.task_id)
         if task is None or task.phase != Phase.TRANSCODE:
             return
-        segments = await manifest(self._log, task.task_id)
-        _check_complete(stopped.event, segments, datetime.now(UTC) - stopped.envelope.time)
-        history = [stored async for stored in self._log.history(task.task_id)]
-        told = [stored.event for stored in history if isinstance(stored.event, GapRecorded)]
-        timeline = arrange(segments, pauses(history), told)
-        outputs: tuple[Output, ...] = ()
-        if timeline.stretches:
-            blobs = await self._blobs_of(task)
-            outputs = (await asyncio.to_thread(_join, blobs, task.task_id, timeline),)
-        packaged = ReportPackaged(OutputsPackaged(outputs=outputs, gaps=timeline.gaps))
-        await self._log.execute(task.task_id, packaged, stopped.cause(SERVICE))
+        history = [stored async for stored in self._log.history(stopped.task_id)]
+        age = datetime.now(UTC) - stopped.envelope.time
+        recording = self._recordings.of(task)
+        await recording.refresh()
+        _check_complete(stopped.event, recording, age)
+        packer = await self._packer(task, late=age >= LATE)
+        try:
+            packaged = await Closing(recording, packer, history).outputs()
+        except PackagingError as error:
+            raise Permanent("InternalError", str(error)) from error
+        await self._log.execute(task.task_id, ReportPackaged(packaged), stopped.cause(SERVICE))
+        _logger.info("packaged", task_id=task.task_id, outputs=[output.kind for output in packaged.outputs])
+        self._recordings.forget(task.task_id)
 
     async def give_up(self, stopped: StoredEvent, failure: Failure) -> None:
         """Tell the user why there is no file; the segments are kept."""
         message = f"video transcode failed({failure.message}); the segments are kept"
         failed = PackagingFailed(failure=Failure(code=failure.code, message=message))
         await self._log.execute(stopped.task_id, ReportPackaged(failed), stopped.cause(SERVICE))
+        self._recordings.forget(stopped.task_id)
 
-    async def _blobs_of(self, task: Task) -> Blobs:
+    async def _begun(self, task_id: str) -> Recording | None:
+        task = await self._running(task_id)
+        return self._recordings.of(task) if task else None
+
+    async def _running(self, task_id: str) -> Task | None:
+        """The task, unless it has ended: then closing packages all, or has done so."""
+        task, _ = await self._log.load(task_id)
+        return task if task and task.phase < Phase.TRANSCODE else None
+
+    async def _packer(self, task: Task, *, late: bool = False) -> Packer:
         try:
-            return await self._stores.of(task.storage_type)
-        except StorageMissing as error:
+            blobs = await self._stores.of(task.storage_type)
+            return Packer(self._log, task, blobs, await self._hls_key(task), late)
+        except (StorageMissing, SecretsUnavailable) as error:
             raise Permanent("InternalError", str(error)) from error
 
-
-def _join(blobs: Blobs, task_id: str, timeline: Timeline) -> Output:
-    # Imported here: the media libraries would slow down every start.
-    from panoreel.transcoder.join import join
-
-    key = output_key(task_id, RESULT_NAME)
-    with blobs.scratch() as result:
-        try:
-            joined = join(timeline, lambda segment: blobs.read(segment.blob_key), result)
-        except PackagingError as error:
-            raise Permanent("InternalError", str(error)) from error
-        blobs.put(result, key)
-    _logger.info("packaged", task_id=task_id, bytes=joined.bytes, duration_s=joined.duration_s)
-    return Output(
-        blob_key=key,
-        bytes=joined.bytes,
-        sha256=joined.sha256,
-        duration_s=joined.duration_s,
-        frames=joined.frames,
-    )
+    async def _hls_key(self, task: Task) -> bytes | None:
+        if task.output.encryption is None or "hls" not in task.output.muxers:
+            return None
+        key = (await self._secrets.unseal(task.secrets_key)).hls_key
+        if key is None:
+            raise SecretsUnavailable(SecretsUnavailable.__doc__)
+        return bytes.fromhex(key)
 
 
-def _check_complete(stopped: RecordingStopped, segments: list[Segment], age: timedelta) -> None:
-    announced = {(segment.epoch, segment.index) for segment in segments}
+def _check_complete(stopped: RecordingStopped, recording: Recording, age: timedelta) -> None:
     missing = [
         (epoch, index)
         for epoch, last_index in stopped.last_index.items()
         for index in range(last_index + 1)
-        if (epoch, index) not in announced
+        if (epoch, index) not in recording.segments
     ]
     if not missing:
         return
-    if age < LATE_SEGMENTS:
+    if age < LATE:
         raise Transient(f"{len(missing)} segments are not announced yet, the first is {missing[0]}")
     _logger.warning("segments are lost", missing=missing)

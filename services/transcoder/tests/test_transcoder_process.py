@@ -1,0 +1,85 @@
+"""The transcoder as it is deployed, a process of its own, when it is killed."""
+
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from panoreel.blobs.shared import BlobStores
+from panoreel.contracts.media import Segment
+from panoreel.contracts.task import Phase
+from panoreel.eventlog.log import EventLog
+from panoreel.eventlog.secrets import SecretStore
+from panoreel.transcoder.worker import Transcoder
+from services.transcoder.tests.conftest import Encode
+from services.transcoder.tests.recordings import Recording
+from tests.servers.nats import NatsServer
+
+PATIENCE_S = 120
+STEPS = [3000] * 450
+
+
+@asynccontextmanager
+async def service(nats_url: str, directory: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """A transcoder that is ready; it is killed in the end."""
+    ready_file = directory / "ready"
+    settings = {
+        "PANOREEL_NATS_URL": nats_url,
+        "PANOREEL_BLOBS_DIR": str(directory / "blobs"),
+        "PANOREEL_SECRET_KEYS": json.dumps([Fernet.generate_key().decode()]),
+        "PANOREEL_READY_FILE": str(ready_file),
+    }
+    process = subprocess.Popen([sys.executable, "-m", "panoreel.transcoder"], env=os.environ | settings)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not ready_file.exists():
+                assert process.poll() is None
+                await asyncio.sleep(0.05)
+        yield process
+    finally:
+        process.kill()
+        await asyncio.to_thread(process.wait)
+        ready_file.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(30, marks=pytest.mark.soak)])
+async def test_killed_at_any_moment_it_makes_the_same(
+    log: EventLog,
+    stores: BlobStores,
+    secrets: SecretStore,
+    own_nats_server: NatsServer,
+    tmp_path: Path,
+    encode: Encode,
+    kills: int,
+) -> None:
+    media = encode(1, STEPS)
+    undisturbed = await Recording.begun(log, stores)
+    await undisturbed.announce(media)
+    await Transcoder(log, stores, secrets).close(await undisturbed.stop(media[-1].index))
+
+    recording = await Recording.begun(log, stores)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(_record(recording, media))
+        for _ in range(kills):
+            async with service(own_nats_server.url, tmp_path):
+                await asyncio.sleep(random.uniform(0, 1))
+        await running
+        async with service(own_nats_server.url, tmp_path), asyncio.timeout(PATIENCE_S):
+            while (await recording.task()).phase < Phase.UPLOAD:
+                await asyncio.sleep(0.1)
+    assert await recording.contents() == await undisturbed.contents()
+
+
+async def _record(recording: Recording, media: list[Segment]) -> None:
+    for segment in media:
+        await recording.announce([segment])
+        await asyncio.sleep(0.5)
+    await recording.stop(media[-1].index)
