@@ -1,9 +1,6 @@
 """Packaged tasks in a real log, with real files in a real blob store."""
 
-import hashlib
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,25 +8,29 @@ import pytest
 
 from panoreel.blobs.bucket import BucketBlobs
 from panoreel.blobs.directory import DirectoryBlobs
-from panoreel.blobs.keys import output_key, segment_key
 from panoreel.blobs.shared import BlobStores
 from panoreel.blobs.store import Blobs
-from panoreel.contracts import commands
-from panoreel.contracts.envelope import Cause, StoredEvent
-from panoreel.contracts.events import Output, OutputRequest, OutputsPackaged, StorageType, TaskCreated
-from panoreel.contracts.media import EncoderParameters
+from panoreel.contracts.envelope import StoredEvent
+from panoreel.contracts.events import OutputRequest, StorageType
 from panoreel.eventlog.log import EventLog, open_log
 from panoreel.uploader.settings import UploaderSettings
+from services.uploader.tests.recordings import Recording
 from tests.servers.nats import NatsServer
 from tests.servers.seaweed import Seaweed
 
-Package = Callable[..., Awaitable[StoredEvent]]
+Record = Callable[..., Awaitable[Recording]]
+Package = Callable[..., Awaitable[tuple[Recording, StoredEvent]]]
 
 
 @pytest.fixture
-async def log(own_nats_server: NatsServer) -> AsyncIterator[EventLog]:
-    """A deployment of the test's own."""
-    async with open_log(own_nats_server.url, "test") as opened:
+def deployment(own_nats_server: NatsServer) -> NatsServer:
+    """A log of the test's own."""
+    return own_nats_server
+
+
+@pytest.fixture
+async def log(deployment: NatsServer) -> AsyncIterator[EventLog]:
+    async with open_log(deployment.url, "test") as opened:
         yield opened
 
 
@@ -41,14 +42,19 @@ def blobs_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def raw_prefix() -> str:
+    return f"{uuid4().hex}/"
+
+
+@pytest.fixture
 def storage_type() -> StorageType:
     """Where the tasks of a test want their media to rest."""
     return "cfs"
 
 
 @pytest.fixture
-def stores(log: EventLog, seaweed: Seaweed, blobs_dir: Path) -> BlobStores:
-    bucket = BucketBlobs(seaweed.access, seaweed.bucket, f"{uuid4().hex}/")
+def stores(log: EventLog, seaweed: Seaweed, blobs_dir: Path, raw_prefix: str) -> BlobStores:
+    bucket = BucketBlobs(seaweed.access, seaweed.bucket, raw_prefix)
     return BlobStores(log, {"cfs": DirectoryBlobs(blobs_dir), "cos": bucket})
 
 
@@ -58,9 +64,9 @@ async def blobs(stores: BlobStores, storage_type: StorageType) -> Blobs:
 
 
 @pytest.fixture
-def settings(own_nats_server: NatsServer, seaweed: Seaweed, blobs_dir: Path) -> UploaderSettings:
+def settings(deployment: NatsServer, seaweed: Seaweed, blobs_dir: Path) -> UploaderSettings:
     return UploaderSettings(
-        nats_url=own_nats_server.url,
+        nats_url=deployment.url,
         blobs_dir=blobs_dir,
         s3_endpoint=seaweed.endpoint,
         s3_access_key=seaweed.access_key,
@@ -73,43 +79,25 @@ def settings(own_nats_server: NatsServer, seaweed: Seaweed, blobs_dir: Path) -> 
 
 
 @pytest.fixture
-def package(blobs: Blobs, storage_type: StorageType, tmp_path: Path) -> Package:
-    """Take a task to the point where the uploader begins; its files have the sizes that are given."""
+def record(log: EventLog, blobs: Blobs, storage_type: StorageType) -> Record:
+    """Begin a recording whose result is asked for like this."""
+
+    async def record(output: OutputRequest | None = None, application: str = "") -> Recording:
+        recording = Recording(log, blobs)
+        await recording.create(output, application, storage_type)
+        return recording
+
+    return record
+
+
+@pytest.fixture
+def package(record: Record) -> Package:
+    """Take a task to the point where the uploader begins; its one file has the size that is given."""
 
     async def package(
-        log: EventLog, *sizes: int, output: OutputRequest | None = None, application: str = ""
-    ) -> StoredEvent:
-        task_id = f"task-{uuid4().hex}"
-        source = tmp_path / "source.mp4"
-        outputs = []
-        for number, size in enumerate(sizes):
-            content = os.urandom(size)
-            source.write_bytes(content)
-            key = output_key(task_id, f"{number}.mp4")
-            blobs.put(source, key)
-            blobs.put(source, segment_key(task_id, 1, number))
-            digest = hashlib.sha256(content).hexdigest()
-            outputs.append(Output(blob_key=key, bytes=size, sha256=digest, duration_s=10.2, frames=300))
-        created = TaskCreated(
-            application=application,
-            record_url="https://example.com/",
-            secrets_key=task_id,
-            encoder=EncoderParameters(width=1280, height=720),
-            max_duration_s=60,
-            storage_type=storage_type,
-            output=output or OutputRequest(),
-        )
-        cause = Cause("test", correlation="request-1")
-        for command in (
-            commands.Create(created),
-            commands.Claim("recorder-1"),
-            commands.ReportStarted(1, datetime.now(UTC)),
-            commands.Stop("api"),
-            commands.ReportStopped(1, len(sizes) - 1 if sizes else None, frames=300),
-        ):
-            await log.execute(task_id, command, cause)
-        packaged = commands.ReportPackaged(OutputsPackaged(outputs=tuple(outputs)))
-        outcome = await log.execute(task_id, packaged, cause)
-        return outcome.appended[-1]
+        size: int, output: OutputRequest | None = None, application: str = ""
+    ) -> tuple[Recording, StoredEvent]:
+        recording = await record(output, application)
+        return recording, await recording.stop(mp4=size)
 
     return package

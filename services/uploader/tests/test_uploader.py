@@ -1,15 +1,13 @@
 """The uploader against a real log, a real blob store and a real object store."""
 
-import asyncio
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -18,20 +16,41 @@ from panoreel.blobs.errors import BlobNotFound, BlobsUnavailable
 from panoreel.blobs.keys import outputs_prefix, segment_key
 from panoreel.blobs.shared import BlobStores
 from panoreel.blobs.store import Blobs
-from panoreel.contracts.envelope import StoredEvent
-from panoreel.contracts.events import Failure, OutputRequest
-from panoreel.contracts.task import Phase, Task
+from panoreel.contracts.events import Failure, HlsEncryption, OutputRequest
+from panoreel.contracts.outputs import OutputKind, UploadBegun
+from panoreel.contracts.task import Phase
 from panoreel.eventlog.errors import Permanent, Transient
-from panoreel.eventlog.log import EventLog, open_log
-from panoreel.eventlog.topology import TASKS, UPLOADER
+from panoreel.eventlog.log import EventLog
+from panoreel.eventlog.outputs import tell_once
 from panoreel.uploader.settings import UploaderSettings
 from panoreel.uploader.worker import Uploader
+from services.uploader.tests.conftest import Package, Record
+from services.uploader.tests.objects import content_types, forget, objects, parts, unfinished
+from services.uploader.tests.recordings import MIB, Recording
 from tests.servers.nats import NatsServer
 from tests.servers.seaweed import Seaweed
 
-Package = Callable[..., Awaitable[StoredEvent]]
+SIZES: dict[OutputKind, tuple[int, ...]] = {
+    "mp4": (5 * MIB, 8 * MIB, 8 * MIB + 1),
+    "hls": (1000, 1001, 1002),
+    "sprites": (100,),
+}
 
-MIB = 1 << 20
+
+@pytest.fixture(scope="module")
+def deployment(module_nats_server: NatsServer) -> NatsServer:
+    """One for all, with tasks of each test's own."""
+    return module_nats_server
+
+
+@pytest.fixture(scope="module")
+def blobs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("blobs")
+
+
+@pytest.fixture(scope="module")
+def raw_prefix() -> str:
+    return f"{uuid4().hex}/"
 
 
 @pytest.fixture
@@ -39,76 +58,205 @@ def uploader(settings: UploaderSettings, log: EventLog, stores: BlobStores) -> U
     return Uploader(settings, log, stores)
 
 
-async def task_of(log: EventLog, packaged: StoredEvent) -> Task:
-    task, _ = await log.load(packaged.task_id)
-    assert task
-    return task
+@pytest.fixture
+def directory() -> str:
+    """A place in the shared bucket of the test's own."""
+    return f"lesson-{uuid4().hex}"
 
 
-def kept(blobs: Blobs, task: Task) -> list[str]:
-    """What there is of the task's files and of its first segment."""
-    found = []
-    for key in (*(output.blob_key for output in task.outputs), segment_key(task.task_id, 1, 0)):
-        with suppress(BlobNotFound):
-            blobs.read(key)
-            found.append(key)
-    return found
+@pytest.fixture
+def asked(directory: str) -> OutputRequest:
+    return OutputRequest(muxers=("mp4", "hls"), target_dir=directory, target_name="x")
 
 
-def stored_object(store: Seaweed, key: str) -> bytes:
-    client = store.client()
+def changed(settings: UploaderSettings, **changes: Any) -> UploaderSettings:
+    return UploaderSettings(**(settings.model_dump() | changes))
+
+
+def is_kept(blobs: Blobs, recording: Recording) -> bool:
+    """Whether there still is what it was recorded in."""
+    return blobs.read(segment_key(recording.task_id, 1, 0)) == b"segment"
+
+
+def is_packaged(blobs: Blobs, recording: Recording) -> bool:
+    """Whether there still is what precedes the pieces of its mp4."""
     try:
-        return client.get_object(Bucket=store.bucket, Key=key)["Body"].read()
-    finally:
-        client.close()
+        return blobs.read(f"{outputs_prefix(recording.task_id)}mp4/head") == recording.heads["mp4"]
+    except BlobNotFound:
+        return False
+
+
+CONTENT_TYPES = {
+    "x.mp4": "video/mp4",
+    "x.m3u8": "application/vnd.apple.mpegurl",
+    "x-live.m3u8": "application/vnd.apple.mpegurl",
+    **{f"x-{number:05d}.ts": "video/mp2t" for number in range(3)},
+    "x-sprites-00000.jpg": "image/jpeg",
+    "x-sprites.vtt": "text/vtt",
+    "x.jpg": "image/jpeg",
+    "x.json": "application/json",
+}
 
 
 @pytest.mark.parametrize("storage_type", ["cfs", "cos"])
-async def test_ships_tells_and_removes(
-    uploader: Uploader, log: EventLog, package: Package, seaweed: Seaweed, blobs: Blobs
+async def test_what_is_packaged_is_shipped_while_the_recording_runs(
+    uploader: Uploader,
+    record: Record,
+    asked: OutputRequest,
+    seaweed: Seaweed,
+    blobs: Blobs,
+    directory: str,
 ) -> None:
-    packaged = await package(
-        log, 9 * MIB, 1000, output=OutputRequest(target_dir="11234/", target_name="x.mp4")
+    recording = await record(asked)
+    for output, sizes in SIZES.items():
+        for size in sizes[:-1] or sizes:
+            piece = await recording.package(output, size)
+            await uploader.ship(piece)
+            await uploader.ship(piece)
+    early = objects(seaweed, directory)
+    assert set(early) == {"x-00000.ts", "x-00001.ts", "x-live.m3u8", "x-sprites-00000.jpg"}
+    assert early["x-live.m3u8"].split()[-1] == b"x-00001.ts"
+    assert parts(seaweed, f"{directory}/x.mp4") == {2}
+    [live] = (await recording.task()).files
+    assert (live.kind, live.filename) == ("live", "x-live.m3u8")
+    assert live.url == f"{seaweed.endpoint}/{seaweed.bucket}/{directory}/x-live.m3u8"
+
+    # What is packaged last may not be shipped before the close.
+    await recording.package("mp4", SIZES["mp4"][-1])
+    await uploader.ship(await recording.package("hls", SIZES["hls"][-1]))
+    stopped = await recording.stop(mp4=1000, sprites=50, poster=60)
+    await uploader.close(stopped)
+    stored = objects(seaweed, directory)
+    assert stored["x.mp4"] == recording.whole("mp4")
+    assert [stored[f"x-{number:05d}.ts"] for number in range(3)] == recording.contents["hls"]
+    assert stored["x-sprites-00000.jpg"] == recording.contents["sprites"][0]
+    assert (stored["x-sprites.vtt"], stored["x.jpg"]) == (
+        recording.heads["sprites"],
+        recording.heads["poster"],
     )
-    files = [blobs.read(output.blob_key) for output in (await task_of(log, packaged)).outputs]
-    await uploader.ship(packaged)
-    task = await task_of(log, packaged)
-    assert task.status == "callback"
-    assert task.finish_time
-    assert [video.filename for video in task.videos] == ["x.mp4", "x-2.mp4"]
-    assert [video.bytes for video in task.videos] == [9 * MIB, 1000]
-    assert task.videos[0].url == f"{seaweed.endpoint}/{seaweed.bucket}/11234/x.mp4"
-    assert task.videos[0].duration_s == 10.2
-    assert stored_object(seaweed, "11234/x.mp4") == files[0]
-    assert stored_object(seaweed, "11234/x-2.mp4") == files[1]
-    assert kept(blobs, task) == []
-    events = [stored async for stored in log.history(packaged.task_id)]
-    assert events[-1].envelope.cause.actor == "uploader"
-    assert events[-1].envelope.cause.causation == str(packaged.envelope.id)
-    assert events[-1].envelope.cause.correlation == "request-1"
+    for playlist in ("x.m3u8", "x-live.m3u8"):
+        assert stored[playlist].split()[-2:] == [b"x-00002.ts", b"#EXT-X-ENDLIST"]
+    assert unfinished(seaweed, directory) == []
+
+    task = await recording.task()
+    assert (task.status, task.failure) == ("callback", None)
+    assert [video.filename for video in task.videos] == ["x.mp4", "x.m3u8"]
+    assert [video.bytes for video in task.videos] == [len(recording.whole("mp4")), sum(SIZES["hls"])]
+    assert [video.duration_s for video in task.videos] == [18, 18]
+    assert task.videos[0].url == f"{seaweed.endpoint}/{seaweed.bucket}/{directory}/x.mp4"
+    told = {file.kind: file.filename for file in task.files}
+    names = {"live": "x-live.m3u8", "poster": "x.jpg", "sprites": "x-sprites.vtt", "manifest": "x.json"}
+    assert told == names
+    assert content_types(seaweed, directory) == CONTENT_TYPES
+    manifest = json.loads(stored.pop("x.json"))
+    stored.pop("x-live.m3u8")
+    assert {file["Name"]: (file["Bytes"], file["Sha256"]) for file in manifest["Files"]} == {
+        name: (len(content), hashlib.sha256(content).hexdigest()) for name, content in stored.items()
+    }
+    assert manifest["TaskID"] == recording.task_id
+    assert [(epoch["Epoch"], epoch["OutputTime"]) for epoch in manifest["Epochs"]] == [(1, 0)]
+    assert is_kept(blobs, recording)
+    assert not is_packaged(blobs, recording)
+    events = [event async for event in recording.log.history(recording.task_id)]
+    assert events[-1].envelope.cause.causation == str(stopped.envelope.id)
+
+    before = await recording.log.load(recording.task_id)
+    await uploader.close(stopped)
+    assert await recording.log.load(recording.task_id) == before
 
 
-async def test_a_task_without_media_has_no_videos(
-    uploader: Uploader, log: EventLog, package: Package
+@pytest.mark.parametrize("sizes", [(), (1,), (6 * MIB,), (5 * MIB, 1)], ids=["file", "one", "large", "two"])
+async def test_a_short_recording_is_one_object(
+    uploader: Uploader, record: Record, seaweed: Seaweed, sizes: tuple[int, ...]
 ) -> None:
-    packaged = await package(log)
-    await uploader.ship(packaged)
-    task = await task_of(log, packaged)
-    assert (task.status, task.videos) == ("callback", ())
+    recording = await record()
+    for size in sizes:
+        await recording.package("mp4", size)
+    await uploader.close(await recording.stop(mp4=9 * MIB if not sizes else 100))
+    name = (await recording.task()).videos[0].filename
+    assert objects(seaweed, recording.task_id)[name] == recording.whole("mp4")
+    assert unfinished(seaweed, recording.task_id) == []
 
 
-async def test_a_crash_before_the_clean_up_is_made_up_for(
-    uploader: Uploader, log: EventLog, package: Package, blobs: Blobs, tmp_path: Path
+async def test_a_task_without_media_has_no_results(
+    uploader: Uploader, record: Record, seaweed: Seaweed
 ) -> None:
-    packaged = await package(log, 1000)
-    await uploader.ship(packaged)
-    left = tmp_path / "left.mp4"
-    left.write_bytes(b"left")
-    blobs.put(left, segment_key(packaged.task_id, 1, 0))
-    before = await log.load(packaged.task_id)
-    await uploader.ship(packaged)
-    assert kept(blobs, await task_of(log, packaged)) == []
-    assert await log.load(packaged.task_id) == before
+    recording = await record()
+    await uploader.close(await recording.stop())
+    task = await recording.task()
+    assert (task.status, task.videos, task.files) == ("callback", (), ())
+    assert objects(seaweed, recording.task_id) == {}
+
+
+async def test_encryption_is_told_in_both_playlists(
+    uploader: Uploader, record: Record, seaweed: Seaweed, directory: str
+) -> None:
+    encryption = HlsEncryption(auth_url="https://keys.example/1", iv="0" * 31 + "1")
+    asked = OutputRequest(muxers=("hls",), encryption=encryption, target_dir=directory, target_name="x.m3u8")
+    recording = await record(asked)
+    await uploader.ship(await recording.package("hls", 100))
+    await uploader.close(await recording.stop())
+    stored = objects(seaweed, directory)
+    for name in ("x.m3u8", "x-live.m3u8"):
+        assert stored[name].count(b'METHOD=AES-128,URI="https://keys.example/1",IV=0x0') == 1
+
+
+async def test_a_live_playlist_has_no_hole(
+    uploader: Uploader, record: Record, asked: OutputRequest, seaweed: Seaweed, directory: str
+) -> None:
+    recording = await record(asked)
+    pieces = [await recording.package("hls", 100) for _ in range(3)]
+    for number, segments in ((0, 1), (2, 1), (1, 3)):
+        await uploader.ship(pieces[number])
+        assert objects(seaweed, directory)["x-live.m3u8"].count(b"#EXTINF") == segments
+
+
+async def test_an_upload_that_another_replica_begins_at_once_is_the_only_one(
+    uploader: Uploader, record: Record, asked: OutputRequest, seaweed: Seaweed, directory: str
+) -> None:
+    recording = await record(asked)
+    client = seaweed.client()
+    key = f"{directory}/x.mp4"
+    theirs = client.create_multipart_upload(Bucket=seaweed.bucket, Key=key)["UploadId"]
+    client.close()
+    await recording.package("mp4", 5 * MIB)
+    piece = await recording.package("mp4", 8 * MIB)
+    fact = UploadBegun(
+        task_id=recording.task_id, output="mp4", bucket=seaweed.bucket, key=key, upload_id=theirs
+    )
+    await tell_once(recording.log, fact)
+    await uploader.ship(piece)
+    assert unfinished(seaweed, directory) == [theirs]
+    assert parts(seaweed, key) == {2}
+
+
+async def test_an_upload_that_the_store_forgot_is_made_again(
+    uploader: Uploader, record: Record, asked: OutputRequest, seaweed: Seaweed, directory: str
+) -> None:
+    recording = await record(asked)
+    key = f"{directory}/x.mp4"
+    pieces = [await recording.package("mp4", size) for size in (5 * MIB, 8 * MIB, 8 * MIB, 1)]
+    await uploader.ship(pieces[1])
+    forget(seaweed, key)
+    await uploader.ship(pieces[2])
+    assert parts(seaweed, key) == {3}
+    forget(seaweed, key)
+    await uploader.close(await recording.stop(mp4=100))
+    assert objects(seaweed, directory)["x.mp4"] == recording.whole("mp4")
+    assert unfinished(seaweed, directory) == []
+
+
+async def test_what_a_killed_replica_left_is_removed(
+    uploader: Uploader, record: Record, asked: OutputRequest, seaweed: Seaweed, directory: str
+) -> None:
+    client = seaweed.client()
+    client.create_multipart_upload(Bucket=seaweed.bucket, Key=f"{directory}/x.mp4")
+    client.close()
+    recording = await record(asked)
+    for size in (5 * MIB, 1):
+        await recording.package("mp4", size)
+    await uploader.close(await recording.stop(mp4=100))
+    assert unfinished(seaweed, directory) == []
 
 
 @pytest.mark.parametrize(
@@ -118,69 +266,134 @@ async def test_a_crash_before_the_clean_up_is_made_up_for(
         ({"s3_bucket": "no-such-bucket"}, "NoSuchBucket"),
     ],
 )
+@pytest.mark.parametrize("muxer", ["mp4", "hls"])
 async def test_what_the_store_refuses_is_kept(
     settings: UploaderSettings,
     log: EventLog,
-    package: Package,
+    record: Record,
     stores: BlobStores,
     blobs: Blobs,
     changes: dict[str, str],
     code: str,
+    muxer: OutputKind,
 ) -> None:
-    uploader = Uploader(UploaderSettings(**(settings.model_dump() | changes)), log, stores)
-    packaged = await package(log, 1000)
+    uploader = Uploader(changed(settings, **changes), log, stores)
+    recording = await record(OutputRequest(muxers=("mp4", "hls")))
+    await recording.package(muxer, 100)
+    packaged = await recording.stop(mp4=10)
     with pytest.raises(Permanent, match=code) as refusal:
-        await uploader.ship(packaged)
+        await uploader.close(packaged)
     await uploader.give_up(packaged, Failure(code=refusal.value.code, message=str(refusal.value)))
-    task = await task_of(log, packaged)
-    [output] = task.outputs
+    task = await recording.task()
     assert task.phase == Phase.CALLBACK
     assert task.failure
     assert task.failure.code == "InternalError"
     assert task.failure.message.startswith(f"video upload failed({code}: ")
-    assert task.failure.message.endswith(f"); the file is kept as {output.blob_key}")
-    await uploader.ship(packaged)
-    assert kept(blobs, task) == [output.blob_key, segment_key(packaged.task_id, 1, 0)]
+    assert task.failure.message.endswith(
+        f"its media is kept for 30 days in the blob directory,"
+        f" below outputs/{task.task_id}/ and segments/{task.task_id}/"
+    )
+    await uploader.close(packaged)
+    assert is_kept(blobs, recording)
+    assert is_packaged(blobs, recording)
 
 
-async def test_an_impossible_name_is_final(uploader: Uploader, log: EventLog, package: Package) -> None:
-    packaged = await package(log, 10, output=OutputRequest(target_dir="../elsewhere"))
+async def test_what_its_target_refuses_goes_to_the_backup_store(
+    settings: UploaderSettings,
+    log: EventLog,
+    record: Record,
+    stores: BlobStores,
+    seaweed: Seaweed,
+    asked: OutputRequest,
+    directory: str,
+) -> None:
+    backup = f"backup-{uuid4().hex}"
+    client = seaweed.client()
+    client.create_bucket(Bucket=backup)
+    client.close()
+    settings = changed(
+        settings,
+        backup_endpoint=seaweed.endpoint,
+        backup_region=seaweed.region,
+        backup_access_key=seaweed.access_key,
+        backup_secret_key=seaweed.secret_key,
+        backup_bucket=backup,
+    )
+    recording = await record(asked)
+    for piece in await recording.package_each(("mp4", 5 * MIB), ("mp4", 8 * MIB), ("hls", 100)):
+        await Uploader(settings, log, stores).ship(piece)
+    refused = Uploader(changed(settings, s3_secret_key="wrong"), log, stores)
+    await refused.close(await recording.stop(mp4=100))
+    task = await recording.task()
+    assert task.videos[0].url == f"{seaweed.endpoint}/{backup}/{directory}/x.mp4"
+    assert "SignatureDoesNotMatch" in (task.videos[0].refusal or "")
+    stored = objects(seaweed, directory, bucket=backup)
+    assert stored["x.mp4"] == recording.whole("mp4")
+    assert {"x.m3u8", "x-00000.ts", "x.json"} < set(stored)
+
+
+async def test_a_store_that_was_away_for_too_long_is_told(
+    settings: UploaderSettings, log: EventLog, package: Package, stores: BlobStores, blobs: Blobs
+) -> None:
+    away = {"s3_endpoint": "http://127.0.0.1:9"}
+    recording, packaged = await package(10)
+    with pytest.raises(Transient, match="does not answer"):
+        await Uploader(changed(settings, **away), log, stores).close(packaged)
+    with pytest.raises(Permanent, match="does not answer; tried for 0 hours"):
+        await Uploader(changed(settings, **away, upload_patience_h=0), log, stores).close(packaged)
+    assert is_packaged(blobs, recording)
+
+
+@pytest.mark.parametrize("muxer", ["mp4", "hls"])
+async def test_an_impossible_name_is_final(uploader: Uploader, record: Record, muxer: OutputKind) -> None:
+    recording = await record(OutputRequest(muxers=("mp4", "hls"), target_dir="../elsewhere"))
+    await uploader.ship(await recording.package(muxer, 10))
     with pytest.raises(Permanent, match="TargetDir"):
-        await uploader.ship(packaged)
+        await uploader.close(await recording.stop())
 
 
 async def test_a_file_of_another_application_stays(
-    uploader: Uploader, log: EventLog, package: Package, seaweed: Seaweed
+    uploader: Uploader, record: Record, seaweed: Seaweed, asked: OutputRequest, directory: str
 ) -> None:
-    named = OutputRequest(target_dir="owned", target_name="lesson")
-    await uploader.ship(await package(log, 10, output=named, application="school-a"))
-    before = stored_object(seaweed, "owned/lesson.mp4")
-    with pytest.raises(Permanent, match="TargetDir and TargetName name a file of another application"):
-        await uploader.ship(await package(log, 10, output=named, application="school-b"))
-    assert stored_object(seaweed, "owned/lesson.mp4") == before
-    await uploader.ship(await package(log, 10, output=named, application="school-a"))
-    assert stored_object(seaweed, "owned/lesson.mp4") != before
+    async def shipped(application: str, *sizes: int) -> Recording:
+        recording = await record(asked, application)
+        for size in sizes:
+            await recording.package("mp4", size)
+        await uploader.close(await recording.stop(mp4=10))
+        return recording
+
+    long = (5 * MIB, 1)
+    first = await shipped("school-a", 1)
+    for sizes in ((1,), long):
+        with pytest.raises(Permanent, match="TargetDir and TargetName name a file of another application"):
+            await shipped("school-b", *sizes)
+    assert objects(seaweed, directory)["x.mp4"] == first.whole("mp4")
+    assert unfinished(seaweed, directory) == []
+    again = await shipped("school-a", *long)
+    with pytest.raises(Permanent, match="of another application"):
+        await shipped("school-b", *long)
+    assert objects(seaweed, directory)["x.mp4"] == again.whole("mp4")
 
 
+@pytest.mark.parametrize("sizes", [(), (5 * MIB, 10)])
 async def test_a_damaged_file_is_final(
-    uploader: Uploader, log: EventLog, package: Package, blobs: Blobs, tmp_path: Path
+    uploader: Uploader, record: Record, blobs: Blobs, sizes: tuple[int, ...]
 ) -> None:
-    packaged = await package(log, 10)
-    damaged = tmp_path / "damaged.mp4"
-    damaged.write_bytes(b"0123456789")
-    blobs.put(damaged, (await task_of(log, packaged)).outputs[0].blob_key)
+    recording = await record()
+    for size in sizes:
+        await recording.package("mp4", size)
+    packaged = await recording.stop(mp4=10)
+    blobs.put_bytes(b"0123456789", f"{outputs_prefix(recording.task_id)}mp4/{1 if sizes else 'head'}")
     with pytest.raises(Permanent, match="damaged"):
-        await uploader.ship(packaged)
+        await uploader.close(packaged)
 
 
 @pytest.mark.parametrize("storage_type", ["cfs", "cos"])
-async def test_an_absent_file_may_come_back(
-    uploader: Uploader, log: EventLog, package: Package, blobs: Blobs
-) -> None:
-    packaged = await package(log, 10)
-    blobs.delete_prefix(outputs_prefix(packaged.task_id))
-    with pytest.raises(Transient, match=(await task_of(log, packaged)).outputs[0].blob_key):
-        await uploader.ship(packaged)
+async def test_an_absent_file_may_come_back(uploader: Uploader, package: Package, blobs: Blobs) -> None:
+    recording, packaged = await package(10)
+    blobs.delete_prefix(outputs_prefix(recording.task_id))
+    with pytest.raises(Transient, match=f"{outputs_prefix(recording.task_id)}mp4/head"):
+        await uploader.close(packaged)
 
 
 @pytest.mark.parametrize("storage_type", ["cos"])
@@ -188,125 +401,28 @@ async def test_a_raw_bucket_that_refuses_may_be_mended(
     settings: UploaderSettings, log: EventLog, package: Package, seaweed: Seaweed
 ) -> None:
     """Unlike the bucket of the result, which is the caller's choice."""
-    packaged = await package(log, 10)
+    _, packaged = await package(10)
     refusing = BucketBlobs(replace(seaweed.access, secret_key=SecretStr("wrong")), seaweed.bucket, "raw/")
     with pytest.raises(BlobsUnavailable, match="SignatureDoesNotMatch"):
-        await Uploader(settings, log, BlobStores(log, {"cos": refusing})).ship(packaged)
+        await Uploader(settings, log, BlobStores(log, {"cos": refusing})).close(packaged)
 
 
 @pytest.mark.parametrize("storage_type", ["cos"])
 async def test_a_storage_that_this_service_lacks_is_final(
     settings: UploaderSettings, log: EventLog, package: Package
 ) -> None:
-    packaged = await package(log, 10)
+    _, packaged = await package(10)
     with pytest.raises(Permanent, match="StorageType cos is not configured here"):
-        await Uploader(settings, log, BlobStores(log, {})).ship(packaged)
+        await Uploader(settings, log, BlobStores(log, {})).close(packaged)
 
 
-@asynccontextmanager
-async def service(settings: UploaderSettings, directory: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
-    """The service as it is deployed: a process of its own, which is ready."""
-    ready_file = directory / "ready"
-    environment = {
-        "PANOREEL_NATS_URL": settings.nats_url.get_secret_value(),
-        "PANOREEL_BLOBS_DIR": str(settings.blobs_dir),
-        "PANOREEL_READY_FILE": str(ready_file),
-        "PANOREEL_S3_ENDPOINT": settings.s3_endpoint,
-        "PANOREEL_S3_ACCESS_KEY": settings.s3_access_key.get_secret_value(),
-        "PANOREEL_S3_SECRET_KEY": settings.s3_secret_key.get_secret_value(),
-        "PANOREEL_S3_BUCKET": settings.s3_bucket,
-        "PANOREEL_S3_REGION": settings.s3_region,
-        "PANOREEL_S3_ADDRESSING_STYLE": "path",
-    }
-    process = subprocess.Popen([sys.executable, "-m", "panoreel.uploader"], env=os.environ | environment)
-    try:
-        async with asyncio.timeout(60):
-            while not ready_file.exists():
-                assert process.poll() is None
-                await asyncio.sleep(0.05)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        ready_file.unlink(missing_ok=True)
-
-
-async def phase_reached(log: EventLog, packaged: StoredEvent, phase: Phase) -> Task:
-    async with asyncio.timeout(60):
-        while (task := await task_of(log, packaged)).phase < phase:
-            await asyncio.sleep(0.1)
-    return task
-
-
-async def test_a_store_that_is_down_and_comes_back(
-    settings: UploaderSettings,
-    own_nats_server: NatsServer,
-    own_seaweed: Seaweed,
-    package: Package,
-    blobs: Blobs,
-    tmp_path: Path,
+async def test_a_presigned_url_is_good_without_a_key(
+    settings: UploaderSettings, log: EventLog, stores: BlobStores, package: Package
 ) -> None:
-    reached = UploaderSettings(
-        **(settings.model_dump() | {"nats_url": own_nats_server.url, "s3_endpoint": own_seaweed.endpoint})
-    )
-    own_seaweed.kill()
-    async with open_log(own_nats_server.url, "test") as log, service(reached, tmp_path) as process:
-        packaged = await package(log, 9 * MIB)
-        await asyncio.sleep(1)
-        assert (await task_of(log, packaged)).phase == Phase.UPLOAD
-        own_seaweed.start()
-        task = await phase_reached(log, packaged, Phase.CALLBACK)
-        process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(process.wait, 20) == 0
-        assert not (tmp_path / "ready").exists()
-    assert task.failure is None
-    assert len(stored_object(own_seaweed, f"{task.task_id}/{task.videos[0].filename}")) == 9 * MIB
-    assert kept(blobs, task) == []
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-async def test_an_ended_service_leaves_the_work_to_the_next(
-    settings: UploaderSettings,
-    own_nats_server: NatsServer,
-    package: Package,
-    seaweed: Seaweed,
-    tmp_path: Path,
-    number: signal.Signals,
-) -> None:
-    works = UploaderSettings(**(settings.model_dump() | {"nats_url": own_nats_server.url}))
-    stuck = UploaderSettings(**(works.model_dump() | {"s3_endpoint": "http://127.0.0.1:9"}))
-    async with open_log(own_nats_server.url, "test") as log:
-        await log.js.add_consumer(TASKS, replace(UPLOADER, ack_wait_s=2).config())
-        async with service(stuck, tmp_path) as process:
-            packaged = await package(log, 1000)
-            async with asyncio.timeout(60):
-                while not (await log.js.consumer_info(TASKS, UPLOADER.name)).num_ack_pending:
-                    await asyncio.sleep(0.05)
-            process.send_signal(number)
-            await asyncio.to_thread(process.wait, 40)
-        async with service(works, tmp_path):
-            task = await phase_reached(log, packaged, Phase.CALLBACK)
-    assert task.failure is None
-
-
-def test_an_absent_blob_directory_is_named(settings: UploaderSettings) -> None:
-    environment = {
-        "PANOREEL_NATS_URL": settings.nats_url.get_secret_value(),
-        "PANOREEL_BLOBS_DIR": "/absent",
-        "PANOREEL_S3_ENDPOINT": settings.s3_endpoint,
-        "PANOREEL_S3_ACCESS_KEY": "a",
-        "PANOREEL_S3_SECRET_KEY": "s",
-        "PANOREEL_S3_BUCKET": "panoreel",
-        "PANOREEL_S3_REGION": "r",
-    }
-    ended = subprocess.run(
-        [sys.executable, "-m", "panoreel.uploader"],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert ended.returncode == 1
-    assert "PANOREEL_BLOBS_DIR: the blob directory /absent does not exist" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    recording, packaged = await package(10)
+    presigning = changed(settings, url_style="presigned", presigned_url_s=60)
+    await Uploader(presigning, log, stores).close(packaged)
+    [video] = (await recording.task()).videos
+    async with httpx.AsyncClient(trust_env=False) as client:
+        assert (await client.get(video.url)).content == recording.whole("mp4")
+        assert (await client.get(video.url.partition("?")[0])).status_code == 403

@@ -14,14 +14,14 @@ from panoreel.contracts.events import OutputRequest
 from panoreel.contracts.identifiers import Priority
 from panoreel.contracts.media import EncoderParameters
 from panoreel.contracts.task import Phase, Task
-from panoreel.uploader.names import place_of
+from panoreel.uploader.names import backup_of, destination_of
 from panoreel.uploader.settings import UploaderSettings
 
 COS = "https://cos.{region}.myqcloud.com"
 LOCAL = "http://127.0.0.1:9000"
 
 
-def task_with(**output: str) -> Task:
+def task_with(**output: Any) -> Task:
     return Task(
         task_id="7a035551",
         phase=Phase.UPLOAD,
@@ -85,20 +85,53 @@ def settings_with(**changes: Any) -> UploaderSettings:
     ],
 )
 def test_url(output: dict[str, str], changes: dict[str, str], url: str) -> None:
-    assert place_of(task_with(**output), 0, settings_with(**changes)).url == url
+    assert destination_of(task_with(**output), settings_with(**changes)).result("mp4").url == url
 
 
-def test_place() -> None:
-    place = place_of(task_with(region="ap-chengdu", target_dir="a", target_name="b/c"), 0, settings_with())
-    assert place.endpoint == "https://cos.ap-chengdu.myqcloud.com"
-    assert (place.region, place.bucket, place.key) == ("ap-chengdu", "rec-125", "a/b/c.mp4")
-    assert place.filename == "c.mp4"
+def test_destination() -> None:
+    task = task_with(region="ap-chengdu", target_dir="a", target_name="b/c", muxers=("mp4", "hls"))
+    destination = destination_of(task, settings_with())
+    assert destination.access.endpoint == "https://cos.ap-chengdu.myqcloud.com"
+    assert (destination.access.region, destination.bucket) == ("ap-chengdu", "rec-125")
+    assert destination.result("mp4").filename == "c.mp4"
+    places = [
+        destination.result("mp4"),
+        destination.result("hls"),
+        destination.segment(42),
+        destination.live(),
+        destination.sheet(3),
+        destination.sprites(),
+        destination.poster(),
+        destination.manifest(),
+    ]
+    assert [place.key.removeprefix("a/b/c") for place in places] == [
+        ".mp4",
+        ".m3u8",
+        "-00042.ts",
+        "-live.m3u8",
+        "-sprites-00003.jpg",
+        "-sprites.vtt",
+        ".jpg",
+        ".json",
+    ]
 
 
-def test_several_files_do_not_overwrite_each_other() -> None:
-    task = task_with(target_dir="d", target_name="x.mp4")
-    keys = [place_of(task, number, settings_with()).key for number in range(3)]
-    assert keys == ["d/x.mp4", "d/x-2.mp4", "d/x-3.mp4"]
+BACKUP = {
+    "backup_endpoint": "https://s3.backup.example",
+    "backup_region": "r-1",
+    "backup_access_key": "a",
+    "backup_secret_key": "s",
+    "backup_bucket": "spare",
+}
+
+
+def test_backup() -> None:
+    task = task_with(bucket="b-1", domain="cdn.example", target_dir="d", target_name="x")
+    assert backup_of(task, settings_with(), "no") is None
+    backup = backup_of(task, settings_with(**BACKUP), "no")
+    assert backup
+    assert backup.result("mp4").url == "https://spare.s3.backup.example/d/x.mp4"
+    assert backup.refusal == "no"
 
 
 @pytest.mark.parametrize(
@@ -116,21 +149,22 @@ def test_several_files_do_not_overwrite_each_other() -> None:
 def test_results_keep_off_the_media(changes: dict[str, Any], output: dict[str, str], refused: bool) -> None:
     having_media = settings_with(**({"raw_bucket": "rec-125"} | changes))
     with pytest.raises(ValueError, match="TargetDir names a place") if refused else nullcontext():
-        place_of(task_with(**output), 0, having_media)
+        destination_of(task_with(**output), having_media)
 
 
 def test_a_request_without_a_valid_place_is_refused() -> None:
     with pytest.raises(ValueError, match="TargetDir"):
-        place_of(task_with(target_dir="../other"), 0, settings_with())
+        destination_of(task_with(target_dir="../other"), settings_with())
     with pytest.raises(ValueError, match="Bucket"):
-        place_of(task_with(bucket="a_b"), 0, settings_with())
+        destination_of(task_with(bucket="a_b"), settings_with())
 
 
 @settings(deadline=None)
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_the_url_leads_to_the_key(target_dir: str, target_name: str) -> None:
     try:
-        place = place_of(task_with(target_dir=target_dir, target_name=target_name), 0, settings_with())
+        task = task_with(target_dir=target_dir, target_name=target_name)
+        place = destination_of(task, settings_with()).result("mp4")
     except ValueError:
         return
     assert place.url.isascii()
@@ -149,8 +183,12 @@ def test_the_url_leads_to_the_key(target_dir: str, target_name: str) -> None:
         {"s3_endpoint": "https://host/path"},
         {"s3_region": ""},
         {"s3_addressing_style": "auto"},
+        {"url_style": "short"},
+        {"presigned_url_s": 604_801},
+        {"backup_bucket": "spare"},
+        {"backup_bucket": "rec-125", **{name: BACKUP[name] for name in BACKUP if name != "backup_bucket"}},
     ],
 )
-def test_wrong_settings_are_refused(changes: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=next(iter(changes))):
+def test_wrong_settings_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"(?i){next(iter(changes))}"):
         settings_with(**changes)

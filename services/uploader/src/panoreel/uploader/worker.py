@@ -1,32 +1,56 @@
-"""What the uploader does: it ships what was packaged, says so in the log, then removes the blobs."""
+"""What the uploader does: it ships pieces while a recording runs, and closes when all is packaged."""
 
 import asyncio
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
 
 import structlog
 
 from panoreel.blobs import s3
-from panoreel.blobs.errors import BlobNotFound, StorageMissing, StoreError, StoreRefused
+from panoreel.blobs.errors import (
+    ForeignObject,
+    StorageMissing,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+)
 from panoreel.blobs.keys import outputs_prefix, segments_prefix
-from panoreel.blobs.places import StoreAccess
 from panoreel.blobs.shared import BlobStores, open_shared
-from panoreel.blobs.store import Blobs
-from panoreel.contracts.commands import ReportUploaded
-from panoreel.contracts.envelope import StoredEvent
-from panoreel.contracts.events import Failure, Output, OutputsUploaded, UploadFailed, Video
+from panoreel.contracts.commands import ReportLive, ReportUploaded
+from panoreel.contracts.envelope import Cause, StoredEvent
+from panoreel.contracts.events import (
+    Failure,
+    LivePublished,
+    Output,
+    OutputsUploaded,
+    StoredFile,
+    UploadFailed,
+    Video,
+)
+from panoreel.contracts.outputs import Piece
 from panoreel.contracts.task import Phase, Task
 from panoreel.eventlog.errors import Permanent, Transient
 from panoreel.eventlog.log import EventLog, open_log
-from panoreel.eventlog.reactions import reacting
-from panoreel.eventlog.topology import UPLOADER
-from panoreel.uploader.names import Place, place_of
+from panoreel.eventlog.reactions import following, reacting
+from panoreel.eventlog.topology import SHIPPING, UPLOADER
+from panoreel.uploader import files, manifest, mp4, vod
+from panoreel.uploader.names import Destination, Place, backup_of, destination_of
+from panoreel.uploader.packaged import Absent
 from panoreel.uploader.settings import UploaderSettings
+from panoreel.uploader.shipment import Ledger, Shipment
+from panoreel.uploader.sweeper import sweeping
 
-SERVICE = "uploader"
+SERVICE: Final = "uploader"
+THREADS: Final = 48
+"""Slow stores hold threads; so many, that those of other tasks need not wait."""
+
+CLIENTS: Final = 16
+"""So many stores are kept connected to."""
 
 _logger = structlog.get_logger()
 
@@ -38,92 +62,168 @@ async def work(settings: UploaderSettings, ready: Callable[[], None]) -> None:
         BlobsUnavailable: the blob store cannot be used.
     """
     nats_url = settings.nats_url.get_secret_value()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "store"))
     async with open_log(nats_url, SERVICE) as log:
-        uploader = Uploader(settings, log, await open_shared(log, settings))
-        async with reacting(nats_url, SERVICE, UPLOADER, uploader.ship, uploader.give_up):
+        stores = await open_shared(log, settings)
+        uploader = Uploader(settings, log, stores)
+        async with (
+            reacting(nats_url, SERVICE, UPLOADER, uploader.close, uploader.give_up),
+            following(nats_url, SERVICE, SHIPPING, Piece, uploader.ship),
+            sweeping(log, stores, settings),
+        ):
             ready()
             await asyncio.Event().wait()
 
 
 class Uploader:
-    """Ships the outputs of one task at a time."""
+    """Ships the outputs of tasks, several at a time."""
 
     def __init__(self, settings: UploaderSettings, log: EventLog, stores: BlobStores) -> None:
         self._settings = settings
         self._log = log
         self._stores = stores
+        self._ledger = Ledger(log)
+        self._client = lru_cache(CLIENTS)(s3.connect)
 
-    async def ship(self, packaged: StoredEvent) -> None:
+    async def ship(self, piece: Piece) -> None:
+        """React to a packaged piece, as often as it is told; what is left at the close, that sends.
+
+        Raises:
+            StoreError, Transient, Permanent, LogUnavailable: it is to be told again later.
+        """
+        task, _ = await self._log.load(piece.task_id)
+        if task is None or task.phase >= Phase.UPLOAD or task.output.vod:
+            return
+        try:
+            shipment = await self._shipment(task, destination_of(task, self._settings))
+        except ValueError:
+            return  # for the close to tell
+        if piece.output == "mp4":
+            if piece.number:
+                await mp4.ship(shipment, piece)
+            return
+        await files.ship(shipment, piece)
+        if piece.output == "hls":
+            await self._tell_live(task, await files.publish_live(shipment))
+
+    async def close(self, packaged: StoredEvent) -> None:
         """React to `outputs_packaged`, as often as it is delivered.
 
         Raises:
-            Permanent: the store will never take a file.
+            Permanent: the store will never take a file, or was away for too long.
             Transient: it may do so later.
         """
         task, _ = await self._log.load(packaged.task_id)
-        if task and task.phase == Phase.UPLOAD:
-            videos = [await self._store(task, number) for number in range(len(task.outputs))]
-            stored = ReportUploaded(OutputsUploaded(videos=tuple(videos)))
-            task = (await self._log.execute(task.task_id, stored, packaged.cause(SERVICE))).task
-        # An upload that failed has no finish time, and its files are kept.
-        if task and task.finish_time:
-            blobs = await self._blobs_of(task)
-            for prefix in (outputs_prefix(task.task_id), segments_prefix(task.task_id)):
-                await asyncio.to_thread(blobs.delete_prefix, prefix)
+        overdue = datetime.now(UTC) - packaged.envelope.time > timedelta(
+            hours=self._settings.upload_patience_h
+        )
+        try:
+            if task and task.phase == Phase.UPLOAD:
+                report = ReportUploaded(await self._upload(task, overdue))
+                task = (await self._log.execute(task.task_id, report, packaged.cause(SERVICE))).task
+            # An upload that failed has no finish time, and its files are kept.
+            if task and task.finish_time:
+                await self._tidy(task)
+        except (ValueError, StorageMissing, StoreRefused) as error:
+            raise Permanent("InternalError", str(error)) from error
+        except (Transient, StoreUnavailable) as error:
+            if overdue:
+                hours = self._settings.upload_patience_h
+                raise Permanent("InternalError", f"{error}; tried for {hours:g} hours") from error
+            raise Transient(str(error)) from error
 
     async def give_up(self, packaged: StoredEvent, failure: Failure) -> None:
-        """Tell the user what the store said, and where the files are."""
+        """Tell the user what the store said, and where the media is."""
         task, _ = await self._log.load(packaged.task_id)
-        kept = ", ".join(output.blob_key or "" for output in task.outputs) if task else ""
-        where = f"; the file is kept as {kept}" if kept else ""
-        message = f"video upload failed({failure.message}){where}"
+        kept = ""
+        if task and task.outputs:
+            store = "blob directory" if task.storage_type == "cfs" else "raw bucket"
+            where = f"{outputs_prefix(task.task_id)} and {segments_prefix(task.task_id)}"
+            days = self._settings.failed_retention_days
+            kept = f"; its media is kept for {days:g} days in the {store}, below {where}"
+        message = f"video upload failed({failure.message}){kept}"
         failed = ReportUploaded(UploadFailed(failure=Failure(code=failure.code, message=message)))
-        await self._log.execute(packaged.task_id, failed, packaged.cause(SERVICE))
+        outcome = await self._log.execute(packaged.task_id, failed, packaged.cause(SERVICE))
+        if outcome.appended and not outcome.task.output.vod:
+            with suppress(ValueError, StorageMissing, StoreError):
+                await mp4.abort(
+                    await self._shipment(outcome.task, destination_of(outcome.task, self._settings))
+                )
 
-    async def _store(self, task: Task, number: int) -> Video:
-        output = task.outputs[number]
-        blobs = await self._blobs_of(task)
-        cancelled = threading.Event()
+    async def _upload(self, task: Task, overdue: bool) -> OutputsUploaded:
+        if task.output.vod:
+            blobs = await self._stores.of(task.storage_type)
+            return OutputsUploaded(videos=await vod.publish(task, self._log, blobs, self._settings))
         try:
-            place = place_of(task, number, self._settings)
-            await asyncio.to_thread(self._store_blob, blobs, output, place, cancelled)
-        except (StoreRefused, ValueError) as error:
-            raise Permanent("InternalError", str(error)) from error
+            return await self._store(await self._shipment(task, destination_of(task, self._settings)))
+        except ForeignObject:
+            raise
         except StoreError as error:
-            raise Transient(str(error)) from error
-        finally:
-            cancelled.set()
-        return Video(filename=place.filename, bytes=output.bytes, duration_s=output.duration_s, url=place.url)
+            backup = backup_of(task, self._settings, refusal=str(error))
+            if not backup or not (overdue or isinstance(error, StoreRefused)):
+                raise
+        _logger.warning("goes to the backup store", task_id=task.task_id, refusal=backup.refusal)
+        return await self._store(await self._shipment(task, backup))
 
-    def _store_blob(self, blobs: Blobs, output: Output, place: Place, cancelled: threading.Event) -> None:
-        began = time.monotonic()
-        with _fetched(blobs, output.blob_key or "") as file, s3.connected(self._access(place)) as client:
-            s3.store(client, place, file, output.sha256 or "", cancelled)
-        seconds = round(time.monotonic() - began, 3)
-        _logger.info("stored", bucket=place.bucket, key=place.key, bytes=output.bytes, seconds=seconds)
+    async def _store(self, shipment: Shipment) -> OutputsUploaded:
+        """Store what is not yet stored of all outputs."""
+        task, destination = shipment.task, shipment.destination
+        videos: list[Video] = []
+        beside: list[StoredFile] = []
+        for output in task.outputs:
+            began = time.monotonic()
+            match output.kind:
+                case "mp4":
+                    await mp4.close(shipment, output)
+                    videos.append(self._video(shipment, output, destination.result("mp4")))
+                case "hls":
+                    await self._tell_live(task, await files.close_playlist(shipment, output))
+                    videos.append(self._video(shipment, output, destination.result("hls")))
+                case "sprites":
+                    beside.append(await files.close_sprites(shipment, output))
+                case "poster":
+                    beside.append(await files.close_poster(shipment, output))
+            seconds = round(time.monotonic() - began, 3)
+            _logger.info(
+                "stored", task_id=task.task_id, kind=output.kind, bytes=output.bytes, seconds=seconds
+            )
+        if task.outputs:
+            place = destination.manifest()
+            beside.append(StoredFile(kind="manifest", filename=place.filename, url=place.url))
+        return OutputsUploaded(videos=tuple(videos), files=tuple(beside))
 
-    async def _blobs_of(self, task: Task) -> Blobs:
-        try:
-            return await self._stores.of(task.storage_type)
-        except StorageMissing as error:
-            raise Permanent("InternalError", str(error)) from error
+    async def _tell_live(self, task: Task, live: StoredFile | None) -> None:
+        if live and live not in task.files:
+            await self._log.execute(task.task_id, ReportLive(LivePublished(file=live)), Cause(SERVICE))
 
-    def _access(self, place: Place) -> StoreAccess:
-        return StoreAccess(
-            endpoint=place.endpoint,
-            region=place.region,
-            access_key=self._settings.s3_access_key,
-            secret_key=self._settings.s3_secret_key,
-            addressing_style=self._settings.s3_addressing_style,
+    def _video(self, shipment: Shipment, output: Output, place: Place) -> Video:
+        url = place.url
+        if output.kind == "mp4" and self._settings.url_style == "presigned":
+            url = s3.presigned(shipment.client, place, self._settings.presigned_url_s)
+        return Video(
+            filename=place.filename,
+            bytes=output.bytes,
+            duration_s=output.duration_s,
+            url=url,
+            refusal=shipment.destination.refusal,
         )
 
+    async def _tidy(self, task: Task) -> None:
+        """What can wait until the results are told: the manifest; then the packaged files have served."""
+        if task.outputs and not task.output.vod:
+            # A former delivery removed the files, after it had stored the manifest.
+            with suppress(Absent):
+                await manifest.store(await self._shipment(task, self._where(task)))
+        blobs = await self._stores.of(task.storage_type)
+        await asyncio.to_thread(blobs.delete_prefix, outputs_prefix(task.task_id))
 
-@contextmanager
-def _fetched(blobs: Blobs, key: str) -> Iterator[Path]:
-    """The packaged file. Where it rests, unlike where it goes, even a refusal is for the operator to mend."""
-    with ExitStack() as stack:
-        try:
-            file = stack.enter_context(blobs.fetch(key))
-        except (OSError, BlobNotFound) as error:
-            raise Transient(str(error)) from error
-        yield file
+    def _where(self, task: Task) -> Destination:
+        """Where the results of a finished task are."""
+        refusals = [video.refusal for video in task.videos if video.refusal]
+        backup = backup_of(task, self._settings, refusals[0]) if refusals else None
+        return backup or destination_of(task, self._settings)
+
+    async def _shipment(self, task: Task, destination: Destination) -> Shipment:
+        blobs = await self._stores.of(task.storage_type)
+        client = await asyncio.to_thread(self._client, destination.access)
+        return Shipment(task, blobs, destination, client, self._ledger)
