@@ -17,6 +17,7 @@ from client.tests.gateway import LOST, Reply, gateway
 from panoreel.client import (
     AsyncPanoreel,
     Browser,
+    ClipRequest,
     Cookie,
     DownloadFailed,
     InternalError,
@@ -26,8 +27,10 @@ from panoreel.client import (
     Output,
     Panoreel,
     PanoreelError,
+    Range,
     RateLimited,
     StartRequest,
+    Thumbnails,
     TimedOut,
     Unauthorized,
     UnexpectedAnswer,
@@ -70,7 +73,7 @@ def dispatch(
     )
     yield running
     running.process.terminate()
-    assert running.process.wait(10) == 0
+    assert running.process.wait(30) == 0
 
 
 @pytest.fixture(params=[Panoreel, AsyncPanoreel])
@@ -101,7 +104,7 @@ async def test_the_life_of_a_recording(
     assert (described.status, described.videos, described.start_time) == ("normal", (), None)
     assert began < described.create_time < began + timedelta(seconds=60)
     await result(client.pause(task_id))
-    assert (await result(client.wait(task_id, until="paused", timeout_s=5))).status == "paused"
+    assert (await result(client.wait(task_id, until="paused", timeout_s=30))).status == "paused"
     await result(client.resume(task_id))
     await result(client.refresh(task_id, "http://127.0.0.1:1/other"))
     detail = await result(client.describe_detail(task_id))
@@ -244,7 +247,7 @@ async def test_an_answer_with_more_than_is_known(kind: type[Client]) -> None:
     body["Result"] = {"Videos": [{"Filename": "a.mp4", "FileURL": "http://x/a.mp4", "FileId": "7"}]}
     with gateway(Reply(body=json.dumps(body).encode())) as server:
         client = kind(server.url)
-        recording = await result(client.wait("x", timeout_s=1))
+        recording = await result(client.wait("x", timeout_s=30))
         await close(client)
     assert recording.create_time == datetime(2021, 5, 14, 8, 49, 33, tzinfo=UTC)
     assert recording.videos[0].file_id == "7"
@@ -279,7 +282,7 @@ async def test_a_watcher_bears_an_api_that_is_away_for_a_while(kind: type[Client
     finished = Reply(body=b'{"TaskID": "x", "Status": "finished"}')
     with gateway(*[away] * 5, trouble, finished) as server:
         client = kind(server.url)
-        assert (await result(client.wait("x", timeout_s=20))).status == "finished"
+        assert (await result(client.wait("x", timeout_s=60))).status == "finished"
         await close(client)
 
 
@@ -319,6 +322,57 @@ async def test_a_file_is_replaced_only_by_a_whole_one(kind: type[Client], tmp_pa
     assert list(tmp_path.iterdir()) == [target]
 
 
+async def test_a_playlist_comes_after_its_segments(kind: type[Client], tmp_path: Path) -> None:
+    target = tmp_path / "film.m3u8"
+    playlist = b"#EXTM3U\n#EXTINF:6,\nf-00000.ts\n\n#EXTINF:2,\n%E8%AF%BE-1.ts\n#EXT-X-ENDLIST\n"
+    client = kind("http://127.0.0.1:1")
+    for replies in (
+        (Reply(body=playlist), Reply(body=b"first"), Reply(404)),
+        *((Reply(body=b"#EXTM3U\n" + name),) for name in (b"../x.ts", b"..", b"http://b/x.ts", b"film.m3u8")),
+    ):
+        with gateway(*replies) as server, pytest.raises(DownloadFailed, match=server.url):
+            await result(client.download(Video(filename="f", file_url=f"{server.url}/f.m3u8?x=1"), target))
+        assert not target.exists()
+    seen: list[int] = []
+    with gateway(Reply(body=playlist), Reply(body=b"first"), Reply(body=b"second")) as server:
+        video = Video(filename="f", file_url=f"{server.url}/a/f.m3u8")
+        await result(client.download(video, target, seen.append))
+    await close(client)
+    assert [request["path"] for request in server.requests] == [
+        "/a/f.m3u8",
+        "/a/f-00000.ts",
+        "/a/%E8%AF%BE-1.ts",
+    ]
+    assert seen == [len(playlist), len(playlist) + 5, len(playlist) + 11]
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {
+        "film.m3u8": playlist,
+        "f-00000.ts": b"first",
+        "%E8%AF%BE-1.ts": b"second",
+    }
+
+
+async def test_a_clip_may_be_asked_for_again(kind: type[Client]) -> None:
+    request = ClipRequest(
+        task_id="lesson", ranges=[Range(start_s=1.5, end_s=3)], callback_url="http://x/?hunter2"
+    )
+    assert "hunter2" not in repr(request)
+    with gateway(LOST, Reply(body=b'{"TaskID": "new"}')) as server:
+        client = kind(server.url)
+        assert await result(client.clip(request)) == "new"
+        await close(client)
+    first, again = server.requests
+    assert first == again
+    assert first["Data"].pop("ClipID")
+    assert first == {
+        "Action": "Clip",
+        "Data": {
+            "TaskID": "lesson",
+            "Ranges": [{"Start": 1.5, "End": 3.0}],
+            "CallbackURL": "http://x/?hunter2",
+        },
+    }
+
+
 def test_a_target_that_cannot_be_written_is_told_beforehand(tmp_path: Path) -> None:
     check_target(tmp_path / "new.mp4")
     for target in (tmp_path, tmp_path / "none" / "x.mp4", Path("/dev/null")):
@@ -340,7 +394,8 @@ def test_a_request_is_strict_and_keeps_its_secrets() -> None:
         ),
         output=Output(
             vod=VodOutput(media_info=MediaInfo(expire_time=datetime(2026, 1, 1, tzinfo=UTC)), sub_app_id=1),
-            video=VideoOutput(keyframe_interval_s=4, video_only=True),
+            video=VideoOutput(muxers=["mp4", "hls"], keyframe_interval_s=4, video_only=True),
+            thumbnails=Thumbnails(interval_s=2.5, width=320),
         ),
     )
     assert request.data() == {
@@ -355,7 +410,8 @@ def test_a_request_is_strict_and_keeps_its_secrets() -> None:
         },
         "Output": {
             "Vod": {"MediaInfo": {"ExpireTime": "2026-01-01T00:00:00Z"}, "SubAppId": 1},
-            "Video": {"KeyframeInterval": 4, "VideoOnly": True},
+            "Video": {"Muxers": ["mp4", "hls"], "KeyframeInterval": 4, "VideoOnly": True},
+            "Thumbnails": {"Interval": 2.5, "Width": 320},
         },
     }
     assert "hunter2" not in repr(request)

@@ -13,10 +13,12 @@ import httpx
 import pytest
 from cryptography.fernet import Fernet
 
+from contracts.tests.examples import segment
 from panoreel.contracts.commands import Command
 from panoreel.contracts.envelope import Cause
 from panoreel.contracts.identifiers import scoped
 from panoreel.eventlog.log import open_log
+from panoreel.eventlog.segments import announce
 from panoreel.signing.client import Credentials, Request, sign
 from tests.servers.dispatch import Dispatch, run_dispatch
 from tests.servers.nats import NatsServer
@@ -73,6 +75,10 @@ class Api:
         while self._history(task_id)[-1]["Seq"] < seq:
             time.sleep(0.02)
 
+    def announce(self, task_id: str) -> None:
+        """Tell of three seconds of media."""
+        asyncio.run(self._announce(scoped("school", task_id)))
+
     def events(self, task_id: str) -> list[str]:
         """The types of the task's events."""
         return [event["Type"] for event in self._history(task_id)]
@@ -82,6 +88,10 @@ class Api:
         headers = sign(SCHOOL, Request("GET", url), datetime.now(UTC))
         history: list[dict[str, Any]] = httpx.get(url, headers=headers, timeout=30).json()["Events"]
         return history
+
+    async def _announce(self, task_id: str) -> None:
+        async with open_log(self.nats_url, "conformance") as log:
+            await announce(log, segment(task_id, 1, 0))
 
     async def _report(self, task_id: str, commands: tuple[Command, ...]) -> int:
         seq = 0
@@ -109,8 +119,9 @@ def api(
         Fernet.generate_key().decode(),
         PANOREEL_KEY_FILE=str(keys),
         PANOREEL_STORAGE_TYPES='["cfs", "cos"]',
+        PANOREEL_TARGETS='["cos", "vod"]',
     )
     yield Api(dispatch, module_nats_server.url)
     dispatch.process.terminate()
-    assert dispatch.process.wait(10) == 0
+    assert dispatch.process.wait(30) == 0
     assert "Traceback" not in dispatch.log.read_text()

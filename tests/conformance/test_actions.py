@@ -11,7 +11,7 @@ import pytest
 
 from panoreel.contracts import commands, events
 from panoreel.contracts.commands import Command
-from tests.conformance.conftest import ADMIN, OTHER_SCHOOL, Api
+from tests.conformance.conftest import ADMIN, OTHER_SCHOOL, SCHOOL, Api
 
 FAILURE = events.Failure(code="InternalErr", message="it broke")
 VIDEO = events.Video(filename="1.mp4", bytes=169780, duration_s=9.4, url="http://b/1.mp4")
@@ -173,6 +173,21 @@ def test_another_applications_task_is_not_found(api: Api, action: str) -> None:
     assert api.act("Describe", TaskID=task_id)["Status"] == "normal"
     if action != "Cancel":
         assert "ErrorCode" not in api.act("Describe", ADMIN, TaskID=task_id), "an admin key sees all"
+
+
+def test_a_clip_belongs_to_whom_its_recording_does(api: Api) -> None:
+    task_id = api.start()
+    ranges = [{"Start": 0, "End": 0.5}]
+    theirs = api.act("Clip", OTHER_SCHOOL, TaskID=task_id, Ranges=ranges)
+    assert theirs == {"ErrorCode": "InvalidParam", "ErrorMessage": "invalid task id, task not found"}
+    api.report(task_id, *IN_STATUS["recording"])
+    api.announce(task_id)
+    for credentials in (SCHOOL, ADMIN):
+        answer = api.act("Clip", credentials, TaskID=task_id, Ranges=ranges)
+        assert api.act("DescribeDetail", TaskID=answer["TaskID"])["Clip"] == {
+            "TaskID": task_id,
+            "Ranges": ranges,
+        }
 
 
 @pytest.mark.parametrize("action", ["Explode", "start", "RecordAction", ""])

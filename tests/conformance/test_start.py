@@ -11,7 +11,7 @@ from tests.conformance.conftest import Api
 
 URL = "http://127.0.0.1:1/class"
 
-CHINESE_SAMPLE = {
+CHINESE_SAMPLE: dict[str, Any] = {
     "RecordURL": "https://web-record-1259648581.cos.ap-chengdu.myqcloud.com/test/ponyo.mp4",
     "Width": 1280,
     "Height": 720,
@@ -81,6 +81,20 @@ ACCEPTED: list[dict[str, Any]] = [
     with_video(Fps=60, Crf=30, KeyframeInterval=4, AudioBitrate=64_000),
     with_video(Bitrate=2_000_000, VideoOnly=True) | {"Width": 2560, "Height": 2560},
     with_video(AudioOnly=True, AudioBitrate=0),
+    # HLS and its encryption, both formats at once, thumbnails.
+    with_video(Muxer="hls"),
+    {"Output": {"Video": HLS_SAMPLE}},
+    *(with_video(**HLS_SAMPLE, EncryptIv=f"{prefix}{'0f' * 16}") for prefix in ("", "0x")),
+    with_video(Muxers=["hls", "mp4"]),
+    {"Output": {"Thumbnails": {"Interval": 1.5, "Width": 320}}},
+    # VOD, alone or with a bucket, which it goes before; what is empty is absent.
+    {"Output": {"Vod": VOD_SAMPLE, "Video": HLS_SAMPLE}},
+    {
+        "Output": {
+            "Vod": {"ProcedureInfo": {"Procedure": ""}, "SubAppId": "1500007120"},
+            **CHINESE_SAMPLE["Output"],
+        }
+    },
     {"Priority": "high", "QueueTimeout": 3600},
     {"OnError": "continue", "OnBlank": "fail", "BlankTimeout": 1.5, "Browser": {"MediaDevices": "fake"}},
 ]
@@ -115,6 +129,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"Output": {"S3": {}}}, "Output.S3"),
     (with_video(Muxer="webm"), "Output.Video.Muxer"),
     (with_video(Muxer=""), "Output.Video.Muxer"),
+    (with_video(Muxers=[]), "Output.Video.Muxers must have"),
+    (with_video(Muxers=["mp4", "mp4"]), "Output.Video.Muxers must not name"),
+    (with_video(Muxers=["mp4"], Muxer="hls"), "Output.Video.Muxer must be one of Muxers"),
+    ({"Output": {"Thumbnails": {"Width": 1}}}, "Output.Thumbnails.Width must be"),
+    ({"Output": {"Thumbnails": {}, "Vod": {}}}, "Output.Thumbnails are stored in a bucket"),
+    ({"Output": {"Thumbnails": {}, "Video": {"AudioOnly": True}}}, "Output.Thumbnails are of pictures"),
     (with_video(Fps=61), "Output.Video.Fps must be"),
     (with_video(Bitrate=2_000_000, Crf=30), "Output.Video.Crf must not be set with Bitrate"),
     (with_video(KeyframeInterval=0.1), "Output.Video.KeyframeInterval must be"),
@@ -128,14 +148,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"OnBlank": ""}, "OnBlank must be"),
     ({"BlankTimeout": "30"}, "BlankTimeout must be"),
     ({"Browser": {"MediaDevices": "real"}}, "Browser.MediaDevices must be"),
-    # What the next versions bring is checked in full already, and refused for what it is.
-    (with_video(Muxer="hls"), "Output.Video.Muxer hls is not available"),
-    ({"Output": {"Video": HLS_SAMPLE}}, "Output.Video.Muxer hls is not available"),
     (with_video(Muxer="hls", EncryptKey="21834cca41778803e1afba3f41e70c90"), "Output.Video.AuthUrl"),
     (with_video(**{**HLS_SAMPLE, "EncryptKey": "short"}), "Output.Video.EncryptKey"),
     (with_video(**{**HLS_SAMPLE, "AuthUrl": "nowhere"}), "Output.Video.AuthUrl"),
     (with_video(**{**HLS_SAMPLE, "EncryptIv": "xyz"}), "Output.Video.EncryptIv"),
-    ({"Output": {"Vod": VOD_SAMPLE}}, "Output.Vod is not available"),
     (with_media_info(MediaName="null"), "Output.Vod.MediaInfo.MediaName"),
     (with_media_info(MediaName=" "), "Output.Vod.MediaInfo.MediaName"),
     (with_media_info(ExpireTime="tomorrow"), "Output.Vod.MediaInfo.ExpireTime"),

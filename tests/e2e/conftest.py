@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.panoreel import PANOREEL, Panoreel, leftovers
+from tests.e2e.panoreel import PANOREEL, Panoreel
 from tests.e2e.site import make_flashing_video, make_moving_video, serve_site
-from tests.servers.leftovers import still_alive
+from tests.servers.leftovers import nothing_left, still_alive
 
 ARTIFACTS = Path(__file__).parents[2] / ".artifacts"
 START_TIMEOUT_S = 60.0
@@ -45,24 +45,23 @@ def running_stack(data: Path, **settings: str) -> Iterator[Panoreel]:
 
     Its recorder takes a task however loaded the machine is: who runs tests is not to wait for others.
     """
-    before = leftovers()
     env = os.environ | {"PANOREEL_MAX_LOAD": "100"} | settings
     command = [str(PANOREEL), "up", "--data-dir", str(data), "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=env)
     endpoints = data / "endpoints.json"
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while not endpoints.exists():
-        assert process.poll() is None, "the stack did not start"
-        assert time.monotonic() < deadline, "the stack did not get ready"
-        time.sleep(0.05)
-    try:
-        yield Panoreel(data, json.loads(endpoints.read_text()))
-    finally:
-        processes = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
-    assert still_alive(processes) == []
-    assert leftovers() - before == set()
+    with nothing_left():
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=env)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not endpoints.exists():
+            assert process.poll() is None, "the stack did not start"
+            assert time.monotonic() < deadline, "the stack did not get ready"
+            time.sleep(0.05)
+        try:
+            yield Panoreel(data, json.loads(endpoints.read_text()))
+        finally:
+            processes = psutil.Process(process.pid).children(recursive=True)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        assert still_alive(processes) == []
     assert not endpoints.exists()
 
 

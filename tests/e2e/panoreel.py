@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 
 from panoreel.signing.client import Credentials, Request, sign
-from tests.servers.leftovers import dead_sockets, orphaned_memory
 
 PANOREEL = Path(sys.executable).with_name("panoreel")
 
@@ -97,15 +96,3 @@ def record(url: str, out: Path, *options: str) -> Recorded:
     )
     assert done.stdout, done.stderr
     return Recorded(done.returncode, json.loads(done.stdout), done.stderr, out)
-
-
-def leftovers() -> set[str]:
-    """What a stack could leave behind, its processes aside."""
-    names = ("panoreel", "playwright", "chrom", "pulse")
-    files = {
-        str(path)
-        for directory in ("/tmp", "/dev/shm", "/run")
-        for path in Path(directory).iterdir()
-        if any(name in path.name.lower() for name in names)
-    }
-    return files | dead_sockets() | orphaned_memory()

@@ -47,7 +47,7 @@ def files(panoreel: Panoreel, site: str, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.parametrize(("name", "kinds"), [("sound", ["audio"]), ("pictures", ["video"])])
-def test_one_track(files: Files, name: str, kinds: list[str]) -> None:
+def test_one_track(files: Files, name: str, kinds: list[str], slack: float) -> None:
     with av.open(str(files[name])) as container:
         assert [stream.type for stream in container.streams] == kinds
         [stream] = container.streams
@@ -57,22 +57,24 @@ def test_one_track(files: Files, name: str, kinds: list[str]) -> None:
     if name == "sound":
         sound = media.sound(files[name])
         assert media.tone_level(sound, 1000) > 0.2
-        assert len(media.onsets(sound)) <= 2, "from the video's beginning on, and its end may be heard"
+        assert len(media.onsets(sound)) <= 2 * slack, (
+            "from the video's beginning on, and its end may be heard"
+        )
     else:
         numbers = [media.number(frame.picture) for frame in media.frames(files[name])]
-        assert len(set(numbers)) > 60
+        assert len(set(numbers)) > 60 / slack
 
 
-def test_rate_quality_and_keyframes(files: Files) -> None:
+def test_rate_quality_and_keyframes(files: Files, slack: float) -> None:
     with av.open(str(files["coarse"])) as container:
         [video] = container.streams.video
         keyframes = [packet.pts for packet in container.demux(video) if packet.is_keyframe and packet.size]
         assert video.time_base is not None
         seconds = [float(pts * video.time_base) for pts in keyframes if pts is not None]
-    assert seconds == pytest.approx([0, 4, 8], abs=0.5)
+    assert seconds == pytest.approx([0, 4, 8], abs=0.3 * slack)
     times = [frame.time_s for frame in media.frames(files["coarse"])]
-    assert 70 < len(times) <= 91
-    assert np.median(np.diff(times)) == pytest.approx(0.1, abs=0.02)
+    assert 70 / slack < len(times) <= 91
+    assert np.median(np.diff(times)) == pytest.approx(0.1, abs=0.02 * slack)
     coarse, fine = (files[name].stat().st_size / TOGETHER[name][0] for name in ("coarse", "pictures"))
     assert coarse < fine
 

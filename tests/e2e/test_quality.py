@@ -25,7 +25,7 @@ def black_s(path: Path) -> float:
     return sum(until - since for (since, black), (until, _) in pairwise(shown) if black)
 
 
-def test_quality_is_told_with_the_result(panoreel: Panoreel, site: str, tmp_path: Path) -> None:
+def test_quality_is_told_with_the_result(panoreel: Panoreel, site: str, tmp_path: Path, slack: float) -> None:
     """Of a page that draws ten times a second, and is silent for 3 s and black for 3 s."""
     recorded = panoreel.record(f"{site}/quality.html", tmp_path / "out.mp4", "--seconds", str(SECONDS))
     assert recorded.exit_code == 0, recorded.stderr
@@ -36,14 +36,14 @@ def test_quality_is_told_with_the_result(panoreel: Panoreel, site: str, tmp_path
     assert quality["RecordedTime"] == pytest.approx(SECONDS, abs=0.5)
     assert quality["SilenceTime"] == pytest.approx(silence_s(recorded.file), abs=0.2)
     assert quality["BlackTime"] == pytest.approx(black_s(recorded.file), abs=0.2)
-    assert quality["SilenceTime"] > 2.8
-    assert quality["BlackTime"] > 2.8
+    assert quality["SilenceTime"] > 3 - 0.2 * slack
+    assert quality["BlackTime"] > 3 - 0.2 * slack
     assert quality["FramesEncoded"] == len(list(media.frames(recorded.file)))
     assert quality["FramesCaptured"] == pytest.approx(quality["FramesEncoded"], abs=1)
     # Black letters on black are no change to the screen, or one that cannot be seen.
     drawn = quality["FramesEncoded"] - quality["FramesRepeated"]
-    assert 10 * (SECONDS - 3.5) <= drawn + quality["FramesDropped"] <= 10 * SECONDS + 5
+    assert 10 * (SECONDS - 3.5) / slack <= drawn + quality["FramesDropped"] <= 10 * SECONDS + 5 * slack
     assert quality["FramesRepeated"] <= SECONDS
-    assert abs(quality["SkewP50"]) <= quality["SkewP95"] < 200
+    assert abs(quality["SkewP50"]) <= quality["SkewP95"] < 200 * slack
     assert 0 < quality["Cores"] < 2
     assert (quality["Gaps"], quality["GapTime"]) == (0, 0)

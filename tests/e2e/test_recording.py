@@ -13,7 +13,7 @@ from tests.e2e.panoreel import Panoreel, Recorded
 SECONDS = 6
 
 
-def check_file(recorded: Recorded, seconds: float) -> None:
+def check_file(recorded: Recorded, seconds: float, slack: float) -> None:
     """What holds for every recording: format, layout, length, and that it decodes without a complaint."""
     assert recorded.exit_code == 0, recorded.stderr
     assert recorded.answer["status"] == "finished"
@@ -34,26 +34,26 @@ def check_file(recorded: Recorded, seconds: float) -> None:
     assert order.index("moov") < order.index("mdat")
     assert media.decode_errors(recorded.file) == []
     finished_s = recorded.event_time_s("outputs_uploaded") - recorded.event_time_s("stop_requested")
-    assert finished_s <= 8
+    assert finished_s <= 8 * slack
 
 
-def check_counter(path: Path, seconds: float) -> None:
+def check_counter(path: Path, seconds: float, slack: float) -> None:
     """The page's numbers come in order, none twice, at least 28 a second."""
     numbers = [media.number(frame.picture) for frame in media.frames(path)]
     seen = [number for number in numbers if number is not None]
     assert len(seen) >= 0.98 * len(numbers), "numbers that cannot be read: torn or covered"
     assert seen == sorted(seen)
-    assert len(set(seen)) >= 28 * (seconds - 0.5)
+    assert len(set(seen)) >= 28 * (seconds - 0.5) / slack
 
 
 def is_black(picture: media.Picture) -> bool:
     return bool(picture.mean() < 3)
 
 
-def test_the_demo_page(panoreel: Panoreel, tmp_path: Path) -> None:
+def test_the_demo_page(panoreel: Panoreel, tmp_path: Path, slack: float) -> None:
     recorded = panoreel.record("", tmp_path / "demo.mp4", "--seconds", str(SECONDS))
-    check_file(recorded, SECONDS)
-    check_counter(recorded.file, SECONDS)
+    check_file(recorded, SECONDS, slack)
+    check_counter(recorded.file, SECONDS, slack)
     assert not any(is_black(frame.picture) for frame in media.frames(recorded.file))
     assert len(media.onsets(media.sound(recorded.file))) >= SECONDS - 1
     assert recorded.events == [
@@ -69,28 +69,28 @@ def test_the_demo_page(panoreel: Panoreel, tmp_path: Path) -> None:
     ]
 
 
-def test_a_busy_page(panoreel: Panoreel, site: str, tmp_path: Path) -> None:
+def test_a_busy_page(panoreel: Panoreel, site: str, tmp_path: Path, slack: float) -> None:
     recorded = panoreel.record(f"{site}/busy.html", tmp_path / "busy.mp4", "--seconds", str(SECONDS))
-    check_file(recorded, SECONDS)
-    check_counter(recorded.file, SECONDS)
+    check_file(recorded, SECONDS, slack)
+    check_counter(recorded.file, SECONDS, slack)
     assert media.tone_level(media.sound(recorded.file), 1000) > 0.2
 
 
-def test_a_media_file(panoreel: Panoreel, site: str, tmp_path: Path) -> None:
+def test_a_media_file(panoreel: Panoreel, site: str, tmp_path: Path, slack: float) -> None:
     recorded = panoreel.record(f"{site}/media/moving.mp4", tmp_path / "media.mp4", "--seconds", str(SECONDS))
-    check_file(recorded, SECONDS)
+    check_file(recorded, SECONDS, slack)
     assert media.tone_level(media.sound(recorded.file), 1000) > 0.2
     pictures = [frame.picture for frame in media.frames(recorded.file)]
     moved = [np.abs(a.astype(int) - b.astype(int)).mean() > 1 for a, b in itertools.pairwise(pictures)]
-    assert sum(moved) > 25 * (SECONDS - 1)
+    assert sum(moved) > 25 * (SECONDS - 1) / slack
     middle = pictures[len(pictures) // 2]
     # The bars fill the picture from edge to edge: no controls at the bottom, no black bars.
     assert middle.std(axis=0)[5:-5, :2].max() < 8
 
 
-def test_a_still_page(panoreel: Panoreel, site: str, tmp_path: Path) -> None:
+def test_a_still_page(panoreel: Panoreel, site: str, tmp_path: Path, slack: float) -> None:
     recorded = panoreel.record(f"{site}/still.html", tmp_path / "still.mp4", "--seconds", str(SECONDS))
-    check_file(recorded, SECONDS)
+    check_file(recorded, SECONDS, slack)
     for frame in media.frames(recorded.file):
         corners = [frame.picture[y, x] for y in (10, -10) for x in (10, -10)]
         for corner in corners:
@@ -100,13 +100,15 @@ def test_a_still_page(panoreel: Panoreel, site: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", ["media/flashing.mp4", "beep.html"])
-def test_picture_and_sound_are_together(panoreel: Panoreel, site: str, tmp_path: Path, page: str) -> None:
+def test_picture_and_sound_are_together(
+    panoreel: Panoreel, site: str, tmp_path: Path, slack: float, page: str
+) -> None:
     recorded = panoreel.record(f"{site}/{page}", tmp_path / "sync.mp4", "--seconds", "8")
-    check_file(recorded, 8)
+    check_file(recorded, 8, slack)
     beeps = media.onsets(media.sound(recorded.file))
     flashes = media.flashes(recorded.file)
     skews_ms = [1000 * (flash - min(beeps, key=lambda beep: abs(beep - flash))) for flash in flashes]
     assert len(skews_ms) >= 6
     # The first one may come while the page is still being opened.
-    assert np.median(np.abs(skews_ms[1:])) <= 20, skews_ms
-    assert np.percentile(np.abs(skews_ms[1:]), 80) <= 40, skews_ms
+    assert np.median(np.abs(skews_ms[1:])) <= 20 * slack, skews_ms
+    assert np.percentile(np.abs(skews_ms[1:]), 80) <= 40 * slack, skews_ms

@@ -95,7 +95,7 @@ def test_a_killed_recorder_loses_at_most_the_open_segment(
     assert restarts(numbers) == 1, "the page was opened twice, and both epochs are in the file"
     packaged = next(event for event in panoreel.events(task_id) if event["Type"] == "outputs_packaged")
     [gap] = packaged["Data"]["gaps"]
-    assert 0 < gap["lost_s"] < 15
+    assert 0 < gap["lost_s"] < 60
 
 
 def test_a_killed_browser_is_a_gap_in_the_same_recording(
@@ -121,13 +121,15 @@ def test_a_killed_browser_is_a_gap_in_the_same_recording(
 
 def await_event(panoreel: Panoreel, task_id: str, kind: str) -> None:
     """Wait until this has happened to the task."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not any(event["Type"] == kind for event in panoreel.events(task_id)):
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
-def test_a_recording_does_not_notice_who_else_dies(panoreel: Panoreel, site: str, tmp_path: Path) -> None:
+def test_a_recording_does_not_notice_who_else_dies(
+    panoreel: Panoreel, site: str, tmp_path: Path, slack: float
+) -> None:
     task_id = start(panoreel, f"{site}/sync.html", segments=1)
     for name in BYSTANDERS:
         find_process(panoreel, name).kill()
@@ -139,7 +141,7 @@ def test_a_recording_does_not_notice_who_else_dies(panoreel: Panoreel, site: str
     task, numbers = finish(panoreel, task_id, tmp_path / "survived.mp4")
     assert "RetryNum" not in task
     assert restarts(numbers) == 0
-    assert len(set(numbers)) >= 25 * task["Result"]["Videos"][0]["FileDuration"] - 30
+    assert len(set(numbers)) >= (25 * task["Result"]["Videos"][0]["FileDuration"] - 30) / slack
 
 
 def test_a_recording_that_hangs_is_ended_with_what_it_has(
@@ -169,7 +171,7 @@ async def test_log_archive_and_read_model_agree_after_all_this(panoreel: Panoree
     endpoints = panoreel.endpoints
     async with open_log(endpoints["nats"], "test") as log, connect(endpoints["postgres"]) as engine:
         findings = await audit(engine, log)
-        for _ in range(20):
+        for _ in range(200):
             if not findings:
                 break
             await asyncio.sleep(0.1)

@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
+from contracts.tests.examples import segment
+from panoreel.contracts.identifiers import scoped
+from panoreel.eventlog.log import open_log
+from panoreel.eventlog.segments import announce
 from tests.servers.dispatch import Dispatch, run_dispatch
 from tests.servers.nats import NatsServer
 from tests.servers.postgres import PostgresServer
@@ -72,7 +76,7 @@ def terminal(
     )
     yield Terminal(running)
     running.process.terminate()
-    assert running.process.wait(10) == 0
+    assert running.process.wait(30) == 0
 
 
 def test_a_recording_is_controlled_and_looked_at(terminal: Terminal) -> None:
@@ -82,7 +86,7 @@ def test_a_recording_is_controlled_and_looked_at(terminal: Terminal) -> None:
     resumed = terminal.json("resume", task_id)["Status"]
     assert resumed != "paused"
     assert terminal.line("refresh", task_id, "http://127.0.0.1:1/other") == resumed
-    assert terminal.line("stop", task_id) == "transcode"
+    assert terminal.line("stop", task_id).endswith(f"`panoreel watch {task_id}` tells when it is there")
     assert terminal.json("describe", task_id)["StopTime"] > 1.7e9
     detail = terminal.line("describe", task_id, "--detail")
     for line in (r"Param.Width", "641", "Param.PageTitle", "课", "StopReason"):
@@ -129,6 +133,22 @@ def test_raw_data_goes_below_the_options(terminal: Terminal) -> None:
     assert (param["Output"]["Video"]["Fps"], param["Output"]["Video"]["VideoOnly"]) == (10, True)
 
 
+async def test_a_clip_of_a_recording(terminal: Terminal, module_nats_server: NatsServer) -> None:
+    source = terminal.line("start", PAGE, "--muxer", "both", "--thumbnails", "5")
+    asked = terminal.json("describe", source, "--detail")["Param"]["Output"]
+    assert (asked["Video"]["Muxers"], asked["Thumbnails"]["Interval"]) == (["mp4", "hls"], 5)
+    cut = ("clip", source, "--range", "0.5-1", "--range", "2-2.75", "--target-name", "goals")
+    nothing = terminal.run(*cut)
+    assert nothing.returncode == 1
+    assert "has recorded nothing yet" in nothing.stderr
+    async with open_log(module_nats_server.url, "test") as log:
+        await announce(log, segment(scoped("terminal", source), 1, 0))
+    assert terminal.line(*cut, "--clip-id", "goals") == "goals"
+    clip = terminal.json("describe", "goals", "--detail")
+    assert clip["Clip"]["Ranges"] == [{"Start": 0.5, "End": 1}, {"Start": 2, "End": 2.75}]
+    assert clip["Param"]["Output"]["Cos"]["TargetName"] == "goals"
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin", "sentence"),
     [
@@ -138,6 +158,12 @@ def test_raw_data_goes_below_the_options(terminal: Terminal) -> None:
         (("start", PAGE, "--header", "none"), "", "NAME:VALUE"),
         (("start", PAGE, "--cookies", __file__), "", "neither a cookies.txt nor JSON"),
         (("start", PAGE, "--fps", "61"), "", "--fps"),
+        (("start", PAGE, "--muxer", "flv"), "", "--muxer"),
+        (("clip", "lesson"), "", "--range"),
+        *(
+            (("clip", "lesson", "--range", text), "", "must look like 1.5-3")
+            for text in ("1.5", "1:30-2:00", "a-b")
+        ),
         (("list", "--limit", "501"), "", "--limit"),
     ],
 )

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 SCRIPT = Path(__file__).with_name("servers_only.py")
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
 DEATH_TIMEOUT_S = 5.0
 
 Start = Callable[[], "Running"]
@@ -225,11 +225,12 @@ async def test_a_server_that_dies_is_started_again_and_its_end_is_shown(start: S
 async def test_a_second_signal_kills_and_still_leaves_nothing(start: Start) -> None:
     running = start()
     processes = running.processes()
+    next(process for process in processes if process.name() == "nats-server").suspend()
     running.process.send_signal(signal.SIGTERM)
     time.sleep(0.05)
     asked = time.monotonic()
     output = running.end(signal.SIGTERM)
-    assert time.monotonic() - asked < 0.8, "SeaweedFS alone takes 1 s to stop when it is let"
+    assert time.monotonic() - asked < 8, "a program that does not hear is given 10 s when it is let"
     assert "died" not in output
     assert [process for process in processes if process.is_running()] == []
     assert_no_socket_left(running.data_dir)

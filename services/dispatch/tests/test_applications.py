@@ -90,7 +90,7 @@ def running_keyed(nats_url: str, dsn: str, directory: Path) -> Iterator[Keyed]:
     with httpx.Client(timeout=30) as client:
         yield Keyed(running, client)
     running.process.terminate()
-    assert running.process.wait(10) == 0
+    assert running.process.wait(30) == 0
 
 
 @pytest.fixture(scope="module")
@@ -337,13 +337,15 @@ def test_a_name_that_is_half_a_character_is_answered(keyed: Keyed) -> None:
             for field in ("Domain", "Bucket", "Region", "TargetDir", "TargetName")
         ),
         *(("Start", f"Output.Video.{field}") for field in ("Muxer", "EncryptKey", "EncryptIv", "AuthUrl")),
+        *(("Clip", path) for path in ("TaskID", "ClipID", "CallbackURL")),
     ],
 )
 def test_what_cannot_be_stored_is_refused_by_its_name(
     keyed: Keyed, action: str, path: str, text: str
 ) -> None:
     """PostgreSQL has no NUL in a text, and nobody can write half a surrogate pair."""
-    needed = {"Start": {"RecordURL": URL}, "List": {"Status": "all"}}
+    clip = {"TaskID": "none", "Ranges": [{"Start": 0, "End": 1}]}
+    needed = {"Start": {"RecordURL": URL}, "List": {"Status": "all"}, "Clip": clip}
     value: Any = URL + text if path.lower().endswith("url") else text
     for name in reversed(path.split(".")):
         value = {name: value}

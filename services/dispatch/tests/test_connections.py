@@ -45,7 +45,7 @@ async def dispatch(
     )
     yield running
     running.process.terminate()
-    assert running.process.wait(10) == 0
+    assert running.process.wait(30) == 0
     assert "Traceback" not in running.log.read_text()
 
 
@@ -88,7 +88,7 @@ async def test_a_request_that_does_not_come_ends_its_connection(dispatch: Dispat
     ]
     outcomes = await asyncio.gather(*(held(dispatch, first, then) for first, then, _ in rows))
     assert [status for status, _ in outcomes] == [status for _, _, status in rows]
-    assert all(seconds < REQUEST_TIMEOUT_S + 3 for _, seconds in outcomes), outcomes
+    assert all(seconds < REQUEST_TIMEOUT_S + 10 for _, seconds in outcomes), outcomes
 
 
 async def test_there_are_only_so_many_connections(dispatch: Dispatch) -> None:
@@ -104,6 +104,6 @@ async def test_there_are_only_so_many_connections(dispatch: Dispatch) -> None:
             writer.close()
             await writer.wait_closed()
         assert refused.status_code == 503
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (await http.get(f"{dispatch.url}/healthz")).status_code != 200:
                 await asyncio.sleep(0.05)

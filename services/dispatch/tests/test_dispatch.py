@@ -36,7 +36,7 @@ def dispatch(own_nats_server: NatsServer, postgres_dsn: str, tmp_path: Path) -> 
     running = run_dispatch(own_nats_server.url, postgres_dsn, tmp_path, Fernet.generate_key().decode())
     yield running
     running.process.terminate()
-    assert running.process.wait(10) == 0
+    assert running.process.wait(30) == 0
     assert "Traceback" not in running.log.read_text()
 
 
@@ -49,7 +49,7 @@ async def finish(log: EventLog, task_id: str) -> None:
 def test_a_task_is_created_described_and_stopped(dispatch: Dispatch) -> None:
     task_id = dispatch.start()
     described = dispatch.act("Describe", TaskID=task_id)
-    assert described.pop("CreateTime") == pytest.approx(time.time(), abs=5)
+    assert described.pop("CreateTime") == pytest.approx(time.time(), abs=60)
     assert described == {"TaskID": task_id, "Status": "normal", "StorageType": "cfs"}
 
     assert dispatch.act("Stop", TaskID=task_id) == {"TaskID": task_id}
@@ -155,7 +155,7 @@ async def test_a_database_that_is_silent_is_told(dispatch: Dispatch) -> None:
     transaction = blocker.transaction()
     await transaction.start()
     await blocker.execute("LOCK events, tasks IN ACCESS EXCLUSIVE MODE")
-    async with httpx.AsyncClient(timeout=READ_TIMEOUT_S + 5) as client:
+    async with httpx.AsyncClient(timeout=READ_TIMEOUT_S + 20) as client:
         request = {"Action": "Describe", "Data": {"TaskID": task_id}}
         described, history = await asyncio.gather(
             client.post(f"{dispatch.url}/record", json=request), client.get(events_url)
@@ -178,7 +178,7 @@ def shared_dispatch(
     running = run_dispatch(module_nats_server.url, dsn, directory, Fernet.generate_key().decode())
     yield running
     running.process.terminate()
-    assert running.process.wait(10) == 0
+    assert running.process.wait(30) == 0
 
 
 async def test_log_archive_and_read_model_agree(dispatch: Dispatch, own_nats_server: NatsServer) -> None:
@@ -212,7 +212,7 @@ async def test_log_archive_and_read_model_agree(dispatch: Dispatch, own_nats_ser
 async def until_empty(question: Any) -> list[str]:
     """The projection is at most moments behind what did not come through dispatch."""
     findings: list[str] = ["not asked"]
-    for _ in range(50):
+    for _ in range(200):
         findings = await question()
         if not findings:
             break
@@ -245,7 +245,7 @@ def test_a_broker_outage_is_told_and_survived(dispatch: Dispatch, own_nats_serve
     ).json()
     assert answer["ErrorCode"] == "InternalError"
     own_nats_server.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while "ErrorCode" in dispatch.act("Stop", TaskID=task_id):
         assert time.monotonic() < deadline
     assert dispatch.act("Describe", TaskID=task_id)["Status"] == "transcode"
@@ -260,11 +260,11 @@ def test_a_log_that_is_not_the_same_stops_the_projection(
     running = run_dispatch(own_nats_server.url, postgres_dsn, tmp_path, key)
     running.start()
     running.process.terminate()
-    running.process.wait(10)
+    running.process.wait(30)
     other = run_dispatch(module_nats_server.url, postgres_dsn, tmp_path, key)
     try:
         health = None
-        for _ in range(50):
+        for _ in range(200):
             health = httpx.get(f"{other.url}/healthz")
             if health.status_code == 503:
                 break
@@ -278,7 +278,7 @@ def test_a_log_that_is_not_the_same_stops_the_projection(
         assert listed["ErrorCode"] == "InternalError", "what is old is not told as true"
     finally:
         other.process.terminate()
-        other.process.wait(10)
+        other.process.wait(30)
 
 
 def test_with_a_key_file_only_signed_requests_are_answered(
@@ -308,7 +308,7 @@ def test_with_a_key_file_only_signed_requests_are_answered(
         assert httpx.get(f"{running.url}/healthz").status_code == 200
     finally:
         running.process.terminate()
-        running.process.wait(10)
+        running.process.wait(30)
 
 
 def test_only_loopback_is_bound(module_nats_server: NatsServer, postgres_dsn: str) -> None:
@@ -319,7 +319,7 @@ def test_only_loopback_is_bound(module_nats_server: NatsServer, postgres_dsn: st
         "PANOREEL_HOST": "0.0.0.0",
     }
     command = [sys.executable, "-m", "panoreel.dispatch"]
-    result = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=20)
+    result = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=60)
     assert result.returncode == 2
     assert "PANOREEL_HOST" in result.stderr
     assert "loopback only" in result.stderr

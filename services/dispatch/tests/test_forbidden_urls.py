@@ -48,7 +48,7 @@ def running(
     dispatch = run_dispatch(nats.url, postgres.dsn(database), directory, key, within, **settings)
     yield dispatch
     dispatch.process.terminate()
-    assert dispatch.process.wait(10) == 0
+    assert dispatch.process.wait(30) == 0
     log = dispatch.log.read_text()
     assert "Traceback" not in log
     assert "s3cr3t" not in log

@@ -40,7 +40,7 @@ def dispatch(
     running = run_dispatch(module_nats_server.url, dsn, directory, Fernet.generate_key().decode())
     yield running
     running.process.terminate()
-    assert running.process.wait(10) == 0
+    assert running.process.wait(30) == 0
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_readiness_names_what_is_missing(
         assert running.act("Describe", TaskID=running.start())["Status"] == "normal"
     finally:
         running.process.terminate()
-        running.process.wait(10)
+        running.process.wait(30)
         database.stop()
 
 
@@ -152,13 +152,13 @@ async def test_tasks_of_an_earlier_version_are_found(postgres_dsn: str) -> None:
 
 
 async def test_health_tells_whether_pages_may_use_udp(
-    own_nats_server: NatsServer, postgres_dsn: str, tmp_path: Path
+    own_nats_server: NatsServer, postgres_dsn: str, tmp_path: Path, slack: float
 ) -> None:
     running = run_dispatch(own_nats_server.url, postgres_dsn, tmp_path, Fernet.generate_key().decode())
 
     def health() -> dict[str, Any]:
         # An orchestrator waits for one second, and then restarts what did not answer.
-        answer: dict[str, Any] = httpx.get(f"{running.url}/healthz", timeout=0.5).json()
+        answer: dict[str, Any] = httpx.get(f"{running.url}/healthz", timeout=0.5 * slack).json()
         return answer
 
     try:
@@ -180,7 +180,7 @@ async def test_health_tells_whether_pages_may_use_udp(
     finally:
         own_nats_server.thaw()
         running.process.terminate()
-        assert running.process.wait(10) == 0
+        assert running.process.wait(30) == 0
 
 
 def test_every_action_and_answer_is_described(dispatch: Dispatch) -> None:

@@ -5,11 +5,27 @@ from typing import Any
 import pytest
 
 from panoreel.contracts.browser import BrowserSettings
-from panoreel.contracts.events import OutputRequest, PagePolicy
+from panoreel.contracts.events import (
+    ClipRange,
+    HlsEncryption,
+    OutputRequest,
+    PagePolicy,
+    ThumbnailRequest,
+    VodRequest,
+)
 from panoreel.contracts.media import EncoderParameters
-from panoreel.dispatch.parameters import InvalidParam, StartParameters, TaskParameters
+from panoreel.dispatch.parameters import (
+    ClipParameters,
+    Deployment,
+    InvalidParam,
+    StartParameters,
+    TaskParameters,
+)
+from panoreel.dispatch.parameters.encryption import HlsKeyMode
 
 URL = "https://example.com/class?token=hunter2"
+BUCKET = Deployment()
+VOD = Deployment(targets=("cos", "vod"))
 
 
 def start(**data: Any) -> dict[str, Any]:
@@ -20,7 +36,7 @@ def test_only_the_url_is_required() -> None:
     parameters = StartParameters.parse(start())
     assert parameters.RecordURL == URL
     assert (parameters.Width, parameters.Height, parameters.MaxDurationLimit) == (0, 0, 0)
-    assert parameters.output_request() == OutputRequest()
+    assert parameters.Output.request(BUCKET) == OutputRequest()
     assert parameters.browser_settings() == BrowserSettings()
 
 
@@ -33,7 +49,7 @@ def test_every_output_field_reaches_the_uploader() -> None:
         "TargetName": "x.mp4",
     }
     parameters = StartParameters.parse(start(Output={"Cos": cos, "Video": {"Muxer": "mp4"}}))
-    assert parameters.output_request() == OutputRequest(
+    assert parameters.Output.request(BUCKET) == OutputRequest(
         domain="cdn.example.com",
         bucket="rec-1",
         region="ap-shanghai",
@@ -91,10 +107,12 @@ def media(**fields: Any) -> dict[str, Any]:
     return vod(MediaInfo=fields)
 
 
+def thumbnails(**fields: Any) -> dict[str, Any]:
+    return start(Output={"Thumbnails": fields})
+
+
 HEX = "0123456789abcdef" * 2
 AUTH = "https://example.com/key?token=hunter2"
-NO_HLS = "Output.Video.Muxer hls is not available in this version; use mp4"
-NO_VOD = "Output.Vod is not available in this version; leave it out"
 MOMENT = "Output.Vod.MediaInfo.ExpireTime must be a time of ISO 8601"
 WRONG_SUB_APP_IDS: list[Any] = ["x", True, 1.5, -1, "1" * 20, {}]
 SUB_APP = "Output.Vod.SubAppId must be a whole number, or a string of at most 19 digits"
@@ -144,13 +162,23 @@ SUB_APP = "Output.Vod.SubAppId must be a whole number, or a string of at most 19
         (start(Headers={"UserAgent": "a" * 513}), "Headers.UserAgent must not be longer than 512"),
         (start(Headers={"UserAgent": "a"}, Browser={"UserAgent": "b"}), "Headers.UserAgent and Browser.User"),
         (start(Output={"Cos": {"Bucket": 7}}), "Output.Cos.Bucket must be a string"),
-        # An output that does not exist yet is checked all the same.
-        (video(Muxer="hls"), NO_HLS),
-        (video(Muxer="hls", EncryptKey=HEX, AuthUrl=AUTH), NO_HLS),
-        (video(Muxer="hls", EncryptKey="0123456789abcdef", AuthUrl=AUTH, EncryptIv="0x" + HEX), NO_HLS),
-        (video(Muxer="hls", EncryptKey="MDEyMzQ1Njc4OWFiY2RlZg==", AuthUrl=AUTH, EncryptIv=HEX), NO_HLS),
-        (video(Muxer="hls", EncryptKey="", AuthUrl=AUTH), NO_HLS),
         (video(Muxer="flv"), "Output.Video.Muxer must be 'mp4' or 'hls'"),
+        (video(Muxers=[]), "Output.Video.Muxers must have at least 1 entry"),
+        (video(Muxers="hls"), "Output.Video.Muxers must be a list"),
+        (video(Muxers=["mp4", "flv"]), "Output.Video.Muxers[1] must be 'mp4' or 'hls'"),
+        (video(Muxers=["hls", "hls"]), "Output.Video.Muxers must not name a format twice"),
+        (video(Muxers=["hls"], Muxer="mp4"), "Output.Video.Muxer must be one of Muxers"),
+        (video(Muxers=["mp4"], EncryptKey=HEX, AuthUrl=AUTH), "Output.Video.EncryptKey needs Muxer hls"),
+        (thumbnails(Interval=0.9), "Output.Thumbnails.Interval must be in range [1, 3600]"),
+        (thumbnails(Interval=3601), "Output.Thumbnails.Interval must be in range [1, 3600]"),
+        (thumbnails(Width=15), "Output.Thumbnails.Width must be in range [16, 640]"),
+        (thumbnails(Width=641), "Output.Thumbnails.Width must be in range [16, 640]"),
+        (thumbnails(Height=90), "Output.Thumbnails.Height is not a parameter"),
+        (start(Output={"Thumbnails": True}), "Output.Thumbnails must be a JSON object"),
+        (
+            start(Output={"Video": {"AudioOnly": True}, "Thumbnails": {}}),
+            "Output.Thumbnails are of pictures, which AudioOnly leaves out",
+        ),
         *((video(Fps=fps), "Output.Video.Fps must be in range [1, 60]") for fps in (0, 61)),
         (video(Fps=29.97), "Output.Video.Fps must be a whole number"),
         (video(Bitrate=49_999), "Output.Video.Bitrate must be in range [50000, 50000000]"),
@@ -181,13 +209,6 @@ SUB_APP = "Output.Vod.SubAppId must be a whole number, or a string of at most 19
             for name, value in {"OnBlank": "continue", "BlankTimeout": 30}.items()
         ),
         (start(Browser={"MediaDevices": "real"}), "Browser.MediaDevices must be 'deny' or 'fake'"),
-        *(
-            (
-                video(Muxer="hls", EncryptKey=key, AuthUrl=AUTH),
-                "Output.Video.EncryptKey must be 32 hexadecimal",
-            )
-            for key in ("hunter2", HEX + "0", HEX[1:], "课" * 16, "aHVudGVyMg==")
-        ),
         (video(EncryptKey=HEX, AuthUrl=AUTH), "Output.Video.EncryptKey needs Muxer hls"),
         (video(Muxer="hls", EncryptKey=HEX), "Output.Video.AuthUrl must be set with EncryptKey"),
         (video(Muxer="hls", EncryptIv=HEX), "Output.Video.EncryptIv needs an EncryptKey"),
@@ -198,15 +219,11 @@ SUB_APP = "Output.Vod.SubAppId must be a whole number, or a string of at most 19
         (video(AuthUrl="ftp://example.com"), "Output.Video.AuthUrl must be an absolute http or https URL"),
         (video(AuthUrl='https://example.com/"'), "Output.Video.AuthUrl must not contain quotation marks"),
         (video(AuthUrl="https://example.com/" + "a" * 2048), "Output.Video.AuthUrl must not be longer"),
-        (vod(), NO_VOD),
-        *((vod(SubAppId=right), NO_VOD) for right in (1500007120, "1500007120", "")),
         *((vod(SubAppId=wrong), SUB_APP) for wrong in WRONG_SUB_APP_IDS),
-        *((media(ExpireTime=t), NO_VOD) for t in ("", "2033-10-01T10:00:00Z", "2033-10-01T10:00:00+08:00")),
         *(
             (media(ExpireTime=t), MOMENT)
             for t in ("2033-10-01", "2033-13-01T10:00:00Z", "2033-10-01T10:00:00")
         ),
-        (media(StorageRegion="ap-shanghai", ClassId=1, SourceContext="x" * 250), NO_VOD),
         (media(StorageRegion="Shanghai!"), "Output.Vod.MediaInfo.StorageRegion must consist of at most 32"),
         (media(ClassId="1"), "Output.Vod.MediaInfo.ClassId must be a number"),
         (media(ClassId=-1), "Output.Vod.MediaInfo.ClassId must be in range [0, 2147483647]"),
@@ -215,7 +232,6 @@ SUB_APP = "Output.Vod.SubAppId must be a whole number, or a string of at most 19
             for name in (" ", "null", "undefined")
         ),
         (media(SourceContext="x" * 251), "Output.Vod.MediaInfo.SourceContext must not be longer than 250"),
-        (vod(ProcedureInfo={"Procedure": "", "SessionContext": "x" * 1000}), NO_VOD),
         (
             vod(ProcedureInfo={"SessionContext": "x" * 1001}),
             "Output.Vod.ProcedureInfo.SessionContext must not be longer than 1000",
@@ -228,6 +244,184 @@ def test_a_wrong_field_is_named(data: dict[str, Any], sentence: str) -> None:
         StartParameters.parse(data)
     assert str(caught.value).startswith(sentence)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("output", "asked"),
+    [
+        ({"Video": {"Muxer": "hls"}}, {"muxers": ("hls",)}),
+        ({"Video": {"Muxers": None, "Muxer": "hls"}}, {"muxers": ("hls",)}),
+        ({"Video": {"Muxers": ["hls", "mp4"]}}, {"muxers": ("hls", "mp4")}),
+        ({"Video": {"Muxers": ["mp4", "hls"], "Muxer": "hls"}}, {"muxers": ("mp4", "hls")}),
+        ({"Video": {"AuthUrl": AUTH}}, {}),
+        ({"Thumbnails": {}}, {"thumbnails": ThumbnailRequest(interval_s=10, width=160)}),
+        (
+            {"Thumbnails": {"Interval": 2.5, "Width": 640}, "Video": {"VideoOnly": True}},
+            {"thumbnails": ThumbnailRequest(interval_s=2.5, width=640)},
+        ),
+        ({"Thumbnails": None}, {}),
+    ],
+)
+def test_formats_and_thumbnails(output: dict[str, Any], asked: dict[str, Any]) -> None:
+    assert StartParameters.parse(start(Output=output)).Output.request(BUCKET) == OutputRequest(**asked)
+
+
+# Key text and bytes of the specification of encrypted HLS, §5.
+SAMPLE_KEY, ASCII_KEY = "21834cca41778803e1afba3f41e70c90", "0123456789abcdef"
+NO_KEY = "Output.Video.EncryptKey must be 32 hexadecimal digits, 16 ASCII characters, or 16 bytes in base64"
+
+
+@pytest.mark.parametrize(
+    ("text", "standard", "legacy"),
+    [
+        (SAMPLE_KEY, SAMPLE_KEY, "32313833346363613431373738383033"),
+        (SAMPLE_KEY.upper(), SAMPLE_KEY, b"21834CCA41778803".hex()),
+        (ASCII_KEY, ASCII_KEY.encode().hex(), ASCII_KEY.encode().hex()),
+        ("MDEyMzQ1Njc4OWFiY2RlZg==", ASCII_KEY.encode().hex(), b"MDEyMzQ1Njc4OWFi".hex()),
+        ("课" * 16, None, ("课" * 16).encode()[:16].hex()),
+        ("shortkey12", None, None),
+        (HEX + "0", None, HEX[:16].encode().hex()),
+        (HEX[1:], None, HEX[1:17].encode().hex()),
+        ("aHVudGVyMg==", None, None),
+    ],
+)
+def test_a_key_by_its_text(text: str, standard: str | None, legacy: str | None) -> None:
+    asked = StartParameters.parse(video(Muxer="hls", EncryptKey=text, AuthUrl=AUTH)).Output.Video
+    modes: tuple[tuple[HlsKeyMode, str | None, str], ...] = (
+        ("standard", standard, NO_KEY),
+        ("legacy", legacy, "Output.Video.EncryptKey must have at least 16 bytes"),
+    )
+    for mode, expected, sentence in modes:
+        if expected:
+            key = asked.key(mode)
+            assert key
+            assert key.hex() == expected
+            continue
+        with pytest.raises(InvalidParam) as caught:
+            asked.key(mode)
+        assert str(caught.value).startswith(sentence)
+        assert text not in str(caught.value)
+
+
+def test_what_players_are_told() -> None:
+    asked = {"Muxer": "hls", "EncryptKey": SAMPLE_KEY, "AuthUrl": AUTH}
+    iv = "000102030405060708090A0b0c0d0e0f"
+    for text in (iv, f"0x{iv}", f"0X{iv}"):
+        told = StartParameters.parse(video(**asked, EncryptIv=text)).Output.request(BUCKET).encryption
+        assert told == HlsEncryption(auth_url=AUTH, iv=iv.lower())
+    parameters = StartParameters.parse(video(**asked))
+    drawn = {str(parameters.Output.request(BUCKET).encryption) for _ in range(3)}
+    assert len(drawn) == 3
+    unencrypted = StartParameters.parse(video(Muxer="hls", EncryptKey="", AuthUrl=AUTH)).Output
+    assert (unencrypted.Video.key("standard"), unencrypted.request(BUCKET).encryption) == (None, None)
+
+
+CONTEXT = {"media_name": "m", "source_context": "x" * 250, "session_context": "y" * 1000, "procedure": "p"}
+IN_SHANGHAI = Deployment(targets=("cos", "vod"), vod_sub_app_id=7, vod_storage_region="ap-shanghai")
+BY_DEFAULT = Deployment(targets=("vod",), vod_storage_region="default")
+
+
+@pytest.mark.parametrize(
+    ("output", "deployment", "asked"),
+    [
+        ({}, VOD, None),
+        ({"Vod": None}, VOD, None),
+        ({"Vod": {}}, VOD, {}),
+        ({"Vod": {"SubAppId": "1500007120"}}, VOD, {"sub_app_id": 1500007120}),
+        ({"Vod": {"SubAppId": ""}}, IN_SHANGHAI, {"sub_app_id": 7, "storage_region": "ap-shanghai"}),
+        ({}, IN_SHANGHAI, {"sub_app_id": 7, "storage_region": "ap-shanghai"}),
+        (
+            {"Cos": {"Bucket": "b"}, "Vod": {"SubAppId": 8, "MediaInfo": {"StorageRegion": "ap-tokyo"}}},
+            IN_SHANGHAI,
+            {"sub_app_id": 8, "storage_region": "ap-tokyo"},
+        ),
+        ({}, BY_DEFAULT, {}),
+        ({"Vod": {"MediaInfo": {"MediaName": "", "ClassId": 3}}}, VOD, {"class_id": 3}),
+        ({"Vod": {"ProcedureInfo": {"Procedure": "", "SessionContext": ""}}}, VOD, {}),
+        *(
+            ({"Vod": {"MediaInfo": {"ExpireTime": t}}}, VOD, {"expire_time": t})
+            for t in ("2033-10-01T10:00:00Z", "2033-10-01T10:00:00+08:00")
+        ),
+        (
+            {
+                "Vod": {
+                    "MediaInfo": {"MediaName": "m", "SourceContext": "x" * 250},
+                    "ProcedureInfo": {"Procedure": "p", "SessionContext": "y" * 1000},
+                }
+            },
+            VOD,
+            CONTEXT,
+        ),
+    ],
+)
+def test_what_vod_is_asked(
+    output: dict[str, Any], deployment: Deployment, asked: dict[str, Any] | None
+) -> None:
+    vod = StartParameters.parse(start(Output=output)).Output.request(deployment).vod
+    assert vod == (None if asked is None else VodRequest(**asked))
+
+
+@pytest.mark.parametrize(
+    ("output", "deployment", "sentence"),
+    [
+        ({"Vod": {}}, BUCKET, "Output.Vod is not configured here"),
+        ({}, Deployment(targets=("vod",)), "Output.Vod missing"),
+        ({"Vod": {}, "Thumbnails": {}}, VOD, "Output.Thumbnails are stored in a bucket"),
+        ({"Thumbnails": {}}, IN_SHANGHAI, "Output.Thumbnails are stored in a bucket"),
+    ],
+)
+def test_where_no_result_can_go(output: dict[str, Any], deployment: Deployment, sentence: str) -> None:
+    with pytest.raises(InvalidParam) as caught:
+        StartParameters.parse(start(Output=output)).Output.request(deployment)
+    assert str(caught.value).startswith(sentence)
+
+
+def clip(*ranges: Any, **data: Any) -> dict[str, Any]:
+    return {
+        "TaskID": "t",
+        "Ranges": [dict(zip(("Start", "End"), cut, strict=False)) for cut in ranges],
+    } | data
+
+
+def test_ranges_up_to_the_end_of_what_is_recorded() -> None:
+    parameters = ClipParameters.parse(clip((8.5, 10.01), (0, 1.25), (0, 1)))
+    samples = 480_511  # 10.0106 s
+    ranges = parameters.ranges(samples)
+    assert ranges[0] == ClipRange(start_s=8.5, end_s=10.01)
+    assert len(ranges) == 3
+    late = ClipParameters.parse(clip((1, 2), (3, 10.011)))
+    with pytest.raises(InvalidParam, match=r"^Ranges\[1\].End must not be after 10.01, the seconds recorded"):
+        late.ranges(samples)
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ({"TaskID": "t"}, "Ranges missing"),
+        ({"Ranges": [{"Start": 0, "End": 1}]}, "TaskID missing"),
+        (clip(), "Ranges must have at least 1 entry"),
+        (clip(*[(0, 1)] * 101), "Ranges must not have more than 100 entries"),
+        (clip(Ranges={"Start": 0, "End": 1}), "Ranges must be a list"),
+        (clip(Ranges=[[0, 1]]), "Ranges[0] must be a JSON object"),
+        (clip((0, 1), (1,)), "Ranges[1].End missing"),
+        (clip(("0", 1)), "Ranges[0].Start must be a number"),
+        (clip((-0.1, 1)), "Ranges[0].Start must be in range [0, 100000]"),
+        (clip((0, float("nan"))), "Ranges[0].End must be in range [0, 100000]"),
+        (clip((0, 1), (2, 2)), "Ranges[1].End must be after Start"),
+        (clip((0, 1), (2, 1.5)), "Ranges[1].End must be after Start"),
+        (clip((0, 1), Range=1), "Range is not a parameter"),
+        (clip((0, 1), ClipID="a.b"), "ClipID must consist of 1 to 64"),
+        (clip((0, 1), CallbackURL="x"), "CallbackURL must be an absolute http or https URL"),
+        (clip((0, 1), Output={"Video": {"Muxer": "hls"}}), "Output.Video.Muxer must be 'mp4'"),
+        (clip((0, 1), Output={"Video": {"Crf": 23}}), "Output.Video.Crf is not a parameter"),
+        (clip((0, 1), Output={"Thumbnails": {}}), "Output.Thumbnails is not a parameter"),
+        (clip((0, 1), Output={"Vod": {"SubAppId": "x"}}), "Output.Vod.SubAppId must be a whole number"),
+    ],
+)
+def test_a_wrong_field_of_a_clip_is_named(data: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InvalidParam) as caught:
+        ClipParameters.parse(data)
+    assert str(caught.value).startswith(sentence)
 
 
 def test_what_is_done_about_a_page_without_content() -> None:

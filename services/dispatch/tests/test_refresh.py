@@ -62,7 +62,7 @@ def dispatch(
     running = run_dispatch(module_nats_server.url, dsn, directory, Fernet.generate_key().decode())
     yield running
     running.process.terminate()
-    assert running.process.wait(10) == 0
+    assert running.process.wait(30) == 0
     log = running.log.read_text()
     assert "Traceback" not in log
     assert "hunter" not in log
@@ -274,22 +274,49 @@ async def test_the_detail_tells_everything(dispatch: Dispatch, log: EventLog) ->
             **chosen,
             "Output": {
                 "Cos": cos,
-                "Video": {"Muxer": "mp4", "Crf": 30, "Bitrate": None, "AudioOnly": False, "VideoOnly": False}
+                "Vod": None,
+                "Video": {
+                    "Muxer": "mp4",
+                    "Muxers": ["mp4"],
+                    "EncryptIv": None,
+                    "AuthUrl": None,
+                    "Crf": 30,
+                    "Bitrate": None,
+                    "AudioOnly": False,
+                    "VideoOnly": False,
+                }
                 | video,
+                "Thumbnails": None,
             },
         },
+        "Clip": None,
         "Recorder": None,
         "Epochs": [{"Epoch": 1, "LastSegment": 3}, {"Epoch": 2, "LastSegment": 7}],
         "Gaps": [{"OutputTime": 5.5, "LostTime": 1.5, "WallTime": show(BEGIN)}],
         "Outputs": [
-            {"BlobKey": "t/out.mp4", "FileSize": 100, "Sha256": "a" * 64, "Duration": 9.4, "Frames": 280}
+            {
+                "Kind": "mp4",
+                "BlobKey": "t/out.mp4",
+                "FileSize": 100,
+                "Sha256": "a" * 64,
+                "Duration": 9.4,
+                "Frames": 280,
+                "Pieces": 0,
+            }
         ],
         "Result": {
             "ErrorCode": "CallbackFailed",
             "ErrorMessage": "Callback failed even after all tries. last error message:HTTP 500",
             "Videos": [
-                {"Filename": "out.mp4", "FileURL": "http://b/out.mp4", "FileSize": 100, "FileDuration": 9}
+                {
+                    "Filename": "out.mp4",
+                    "FileURL": "http://b/out.mp4",
+                    "FileSize": 100,
+                    "FileDuration": 9,
+                    "FileId": None,
+                }
             ],
+            "Files": [],
             "Quality": {
                 "RecordedTime": 40,
                 "FramesCaptured": 20,

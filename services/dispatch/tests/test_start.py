@@ -34,7 +34,7 @@ def running(directory: Path, nats_url: str, dsn: str, keys: list[str], **setting
     dispatch = run_dispatch(nats_url, dsn, directory, keys[0], **secret_keys, **settings)
     yield dispatch
     dispatch.process.terminate()
-    assert dispatch.process.wait(10) == 0
+    assert dispatch.process.wait(30) == 0
     assert "Traceback" not in dispatch.log.read_text()
 
 
@@ -186,7 +186,7 @@ async def test_a_repeat_after_an_unknown_outcome(
             (event,) = await created(log, task_id)
             assert (await SecretStore(log, [key]).unseal(event.secrets_key)).record_url == PAGE
     dispatch.process.terminate()
-    assert dispatch.process.wait(10) == 0
+    assert dispatch.process.wait(30) == 0
 
 
 async def test_secrets_are_sealed_and_appear_nowhere(dispatch: Dispatch, log: EventLog) -> None:

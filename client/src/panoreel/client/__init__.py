@@ -8,6 +8,7 @@ from panoreel.client.answers import (
     Recordings,
     Result,
     Status,
+    StoredFile,
     Video,
 )
 from panoreel.client.asynchronous import AsyncPanoreel
@@ -25,13 +26,16 @@ from panoreel.client.errors import (
 )
 from panoreel.client.parameters import (
     Browser,
+    ClipRequest,
     Cookie,
     CosOutput,
     Headers,
     MediaInfo,
     Output,
     ProcedureInfo,
+    Range,
     StartRequest,
+    Thumbnails,
     VideoOutput,
     VodOutput,
 )
@@ -40,6 +44,7 @@ from panoreel.client.synchronous import Panoreel
 __all__ = [
     "AsyncPanoreel",
     "Browser",
+    "ClipRequest",
     "Cookie",
     "CosOutput",
     "DownloadFailed",
@@ -54,6 +59,7 @@ __all__ = [
     "PanoreelError",
     "ProcedureInfo",
     "Quality",
+    "Range",
     "RateLimited",
     "Recording",
     "RecordingDetail",
@@ -61,6 +67,8 @@ __all__ = [
     "Result",
     "StartRequest",
     "Status",
+    "StoredFile",
+    "Thumbnails",
     "TimedOut",
     "Unauthorized",
     "UnexpectedAnswer",

@@ -79,13 +79,21 @@ class Answer(BaseModel):
 
 
 class Video(Answer):
-    """A finished file."""
+    """A finished file; of HLS, its playlist, while size and duration are those of the whole."""
 
     filename: str
     file_url: str
     file_bytes: int = 0
     file_duration_s: float = 0
     file_id: str | None = None
+
+
+class StoredFile(Answer):
+    """A file beside the videos: `live`, `manifest`, `poster` or `sprites`. A live playlist comes first."""
+
+    kind: str
+    filename: str
+    file_url: str
 
 
 class Quality(Answer):
@@ -109,12 +117,13 @@ class Quality(Answer):
 class Result(Answer):
     """What came of a recording. With an `error_code` beside videos, something is missing of them.
 
-    `quality` is in what `describe_detail` answers, as soon as it is known.
+    `files` and `quality` are in what `describe_detail` answers, as soon as they are known.
     """
 
     error_code: str | None = None
     error_message: str | None = None
     videos: tuple[Video, ...] = ()
+    files: tuple[StoredFile, ...] = ()
     quality: Quality | None = None
 
 
@@ -143,12 +152,16 @@ class Recording(Answer):
 
 
 class RecordingDetail(Recording):
-    """A task as `DescribeDetail` shows it: `param` is what was asked for, without its secrets."""
+    """A task as `DescribeDetail` shows it: `param` is what was asked for, without its secrets.
+
+    `clip` tells, of a clip, the recording and its ranges; None for a recording.
+    """
 
     application: str = ""
     stop_reason: str | None = None
     recorder: str | None = None
     param: Mapping[str, Any] = {}
+    clip: Mapping[str, Any] | None = None
 
 
 class Recordings(Answer):

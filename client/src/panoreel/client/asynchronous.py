@@ -14,9 +14,9 @@ from tenacity import AsyncRetrying
 from panoreel.client import calls
 from panoreel.client.answers import Event, Recording, RecordingDetail, Recordings, Status, Video
 from panoreel.client.calls import Call
-from panoreel.client.downloads import AS_IT_IS, CHUNK_BYTES, incoming
+from panoreel.client.downloads import AS_IT_IS, CHUNK_BYTES, Incoming, incoming
 from panoreel.client.errors import PanoreelError
-from panoreel.client.parameters import StartRequest
+from panoreel.client.parameters import ClipRequest, StartRequest
 from panoreel.client.server import Server, goes_out
 from panoreel.client.waiting import TIMEOUT_S, Watch, policy
 
@@ -58,6 +58,10 @@ class AsyncPanoreel:
     async def start(self, request: StartRequest | str) -> str:
         """See `Panoreel.start`."""
         return await self._send(calls.start(request))
+
+    async def clip(self, request: ClipRequest) -> str:
+        """See `Panoreel.clip`."""
+        return await self._send(calls.clip(request))
 
     async def pause(self, task_id: str) -> None:
         """See `Panoreel.pause`."""
@@ -131,13 +135,13 @@ class AsyncPanoreel:
         """See `Panoreel.download`."""
         url = video.file_url
         with incoming(url, target) as file:
-            async with (
-                httpx.AsyncClient(timeout=self._timeout_s, trust_env=goes_out(url)) as http,
-                http.stream("GET", url, headers=AS_IT_IS) as response,
-            ):
-                file.expect(response)
-                async for chunk in response.aiter_bytes(CHUNK_BYTES):
-                    progress(await asyncio.to_thread(file.write, chunk))
+            async with httpx.AsyncClient(timeout=self._timeout_s, trust_env=goes_out(url)) as http:
+                await _fetch(http, file, progress)
+                got_bytes = file.got_bytes
+                for segment_url, segment_target in await asyncio.to_thread(file.segments):
+                    with incoming(segment_url, segment_target, got_bytes) as segment:
+                        await _fetch(http, segment, progress)
+                        got_bytes = segment.got_bytes
 
     async def _send(self, call: Call[T]) -> T:
         return await AsyncRetrying(**policy(call))(self._send_once, call)
@@ -146,3 +150,10 @@ class AsyncPanoreel:
         with self._server.translated():
             response = await self._http.send(self._server.request(call))
         return self._server.read(call, response)
+
+
+async def _fetch(http: httpx.AsyncClient, file: Incoming, progress: Callable[[int], object]) -> None:
+    async with http.stream("GET", file.url, headers=AS_IT_IS) as response:
+        file.expect(response)
+        async for chunk in response.aiter_bytes(CHUNK_BYTES):
+            progress(await asyncio.to_thread(file.write, chunk))

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from panoreel.client.answers import SECONDS_FORMAT, SHANGHAI, Event, Recording, RecordingDetail, Recordings
 from panoreel.client.errors import Unreachable
-from panoreel.client.parameters import StartRequest
+from panoreel.client.parameters import ClipRequest, StartRequest
 
 Data = dict[str, Any]
 T = TypeVar("T")
@@ -42,6 +42,13 @@ def start(request: StartRequest | str) -> Call[str]:
     data = request.data()
     data.setdefault("TaskID", str(uuid4()))
     return _action("Start", data, lambda answer: str(answer["TaskID"]))
+
+
+def clip(request: ClipRequest) -> Call[str]:
+    """Cut a clip from a recording; answers the new task's id. An id chosen here makes repeating safe."""
+    data = request.data()
+    data.setdefault("ClipID", str(uuid4()))
+    return _action("Clip", data, lambda answer: str(answer["TaskID"]))
 
 
 def pause(task_id: str) -> Call[None]:

@@ -1,5 +1,9 @@
-"""Fetching a finished video: the target appears, or is replaced, only when the file is complete."""
+"""Fetching a finished video: the target appears, or is replaced, only when the file is complete.
 
+Of HLS the target is the playlist, and the segments that it names lie beside it before it appears.
+"""
+
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -10,22 +14,37 @@ import httpx
 
 from panoreel.client.errors import DownloadFailed
 
+PLAYLIST: Final = ".m3u8"
 CHUNK_BYTES: Final = 1 << 18
 AS_IT_IS: Final = {"Accept-Encoding": "identity"}
 """Headers for a file whose announced size is that of the file."""
 
+_NAME: Final = re.compile(r"(?!\.{1,2}$)[^/\\?:\x00-\x1f]+")
+"""A relative reference (RFC 3986 §4.2) that can be a file's name as it stands."""
+
 
 @dataclass
 class Incoming:
-    """A file on its way; `expected_bytes` is what the server has announced, if it has."""
+    """The file of `url` on its way to `target`; `expected_bytes` is what the server has announced, if it has.
 
+    `before_bytes` is what had arrived of the same video before.
+    """
+
+    url: str
+    target: Path
     sink: BinaryIO
+    before_bytes: int = 0
     expected_bytes: int | None = None
 
     def write(self, chunk: bytes) -> int:
-        """Add to the file; how many bytes there are."""
+        """Add to the file; how many bytes there are of the video."""
         self.sink.write(chunk)
-        return self.sink.tell()
+        return self.got_bytes
+
+    @property
+    def got_bytes(self) -> int:
+        """How many bytes there are of the video."""
+        return self.before_bytes + self.sink.tell()
 
     def expect(self, response: httpx.Response) -> None:
         """Refuse an answer that is no file, and note the size of one that is."""
@@ -33,14 +52,33 @@ class Incoming:
         length = response.headers.get("Content-Length")
         self.expected_bytes = None if length is None else int(length)
 
+    def segments(self) -> list[tuple[str, Path]]:
+        """Of a playlist that has arrived, the segments: where each is, and where it goes. Else none.
+
+        Raises:
+            DownloadFailed: one of them is not beside the playlist, or has no name.
+        """
+        if not httpx.URL(self.url).path.endswith(PLAYLIST):
+            return []
+        self.sink.flush()
+        lines = _part(self.target).read_text(errors="replace").splitlines()
+        # RFC 8216 §4.1: every line that is neither blank nor begins with # is a URI.
+        names = [line for line in lines if line and not line.startswith("#")]
+        for name in names:
+            if not _NAME.fullmatch(name) or name == self.target.name:
+                raise DownloadFailed(
+                    f"{self.url}: the playlist names {name!r}, which cannot be put beside it"
+                )
+        return [(str(httpx.URL(self.url).join(name)), self.target.with_name(name)) for name in names]
+
 
 @contextmanager
-def incoming(url: str, target: Path) -> Iterator[Incoming]:
+def incoming(url: str, target: Path, before_bytes: int = 0) -> Iterator[Incoming]:
     """A place for the file of `url`, which becomes `target` in the end; raises `DownloadFailed`."""
     part = _part(target)
     try:
         with part.open("wb") as sink:
-            file = Incoming(sink)
+            file = Incoming(url, target, sink, before_bytes)
             yield file
         got = part.stat().st_size
         if file.expected_bytes not in (None, got):

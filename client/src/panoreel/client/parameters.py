@@ -1,4 +1,4 @@
-"""What `Start` takes: checked for type and spelling here, for range by the server, which knows its limits.
+"""What `Start` and `Clip` take: checked for type and spelling here, for range by the server.
 
 `docs/api.md` says what each field means; what is left out is the server's default. No secret is in a `repr`.
 """
@@ -14,6 +14,10 @@ _IRREGULAR: Final = {
     "record_url": "RecordURL",
     "callback_url": "CallbackURL",
     "task_id": "TaskID",
+    "clip_id": "ClipID",
+    "start_s": "Start",
+    "end_s": "End",
+    "interval_s": "Interval",
     "max_duration_s": "MaxDurationLimit",
     "queue_timeout_s": "QueueTimeout",
     "blank_timeout_s": "BlankTimeout",
@@ -108,9 +112,13 @@ class VodOutput(_Parameters):
 
 
 class VideoOutput(_Parameters):
-    """The file's format, and how it is encoded: rates in bits per second, of `bitrate` and `crf` one."""
+    """The file's format, and how it is encoded: rates in bits per second, of `bitrate` and `crf` one.
+
+    `muxers` asks for several formats at once, in place of `muxer`.
+    """
 
     muxer: Literal["mp4", "hls"] | None = None
+    muxers: Sequence[Literal["mp4", "hls"]] | None = None
     fps: int | None = None
     bitrate: int | None = None
     crf: int | None = None
@@ -123,12 +131,20 @@ class VideoOutput(_Parameters):
     auth_url: str | None = Field(default=None, repr=False)
 
 
+class Thumbnails(_Parameters):
+    """Small pictures beside the file: one every `interval_s` seconds, `width` pixels wide, and a poster."""
+
+    interval_s: float | None = None
+    width: int | None = None
+
+
 class Output(_Parameters):
     """Where the result goes, and in what form."""
 
     cos: CosOutput | None = None
     vod: VodOutput | None = None
     video: VideoOutput | None = None
+    thumbnails: Thumbnails | None = None
 
 
 class Headers(_Parameters):
@@ -164,6 +180,30 @@ class StartRequest(_Parameters):
     on_error: Remedy | None = None
     on_blank: Remedy | None = None
     blank_timeout_s: float | None = None
+
+    def data(self) -> dict[str, Any]:
+        """The request's `Data`, secrets included."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class Range(_Parameters):
+    """From where until where to cut, in seconds of a recording's file."""
+
+    start_s: float
+    end_s: float
+
+
+class ClipRequest(_Parameters):
+    """A file to be cut from the recording `task_id`: its `ranges`, joined in this order, as one mp4.
+
+    `clip_id` makes `clip` repeatable, as `StartRequest.task_id` does `start`.
+    """
+
+    task_id: str
+    ranges: Sequence[Range]
+    clip_id: str | None = None
+    callback_url: str | None = Field(default=None, repr=False)
+    output: Output | None = None
 
     def data(self) -> dict[str, Any]:
         """The request's `Data`, secrets included."""

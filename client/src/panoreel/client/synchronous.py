@@ -13,9 +13,9 @@ from tenacity import Retrying
 from panoreel.client import calls
 from panoreel.client.answers import Event, Recording, RecordingDetail, Recordings, Status, Video
 from panoreel.client.calls import Call
-from panoreel.client.downloads import AS_IT_IS, CHUNK_BYTES, incoming
+from panoreel.client.downloads import AS_IT_IS, CHUNK_BYTES, Incoming, incoming
 from panoreel.client.errors import PanoreelError
-from panoreel.client.parameters import StartRequest
+from panoreel.client.parameters import ClipRequest, StartRequest
 from panoreel.client.server import Server, goes_out
 from panoreel.client.waiting import TIMEOUT_S, Watch, policy
 
@@ -61,6 +61,10 @@ class Panoreel:
     def start(self, request: StartRequest | str) -> str:
         """Start a recording, of a page with all defaults or as the request says; returns the task's id."""
         return self._send(calls.start(request))
+
+    def clip(self, request: ClipRequest) -> str:
+        """Cut a file out of a recording, which may still run; returns the id of the new task."""
+        return self._send(calls.clip(request))
 
     def pause(self, task_id: str) -> None:
         """Leave out what the page shows from here on; success without effect when paused."""
@@ -135,18 +139,22 @@ class Panoreel:
     def download(
         self, video: Video, target: Path, progress: Callable[[int], object] = lambda got_bytes: None
     ) -> None:
-        """Fetch a finished video; `target` appears, or is replaced, only when the file is complete."""
+        """Fetch a finished video; `target` appears, or is replaced, only when the file is complete.
+
+        Of HLS, `target` is the playlist; its segments go beside it under their own names.
+        """
         url = video.file_url
         with (
             incoming(url, target) as file,
             # Not with our own client: the file is elsewhere, maybe on the other side of a proxy.
-            httpx.stream(
-                "GET", url, headers=AS_IT_IS, timeout=self._timeout_s, trust_env=goes_out(url)
-            ) as response,
+            httpx.Client(timeout=self._timeout_s, trust_env=goes_out(url)) as http,
         ):
-            file.expect(response)
-            for chunk in response.iter_bytes(CHUNK_BYTES):
-                progress(file.write(chunk))
+            _fetch(http, file, progress)
+            got_bytes = file.got_bytes
+            for segment_url, segment_target in file.segments():
+                with incoming(segment_url, segment_target, got_bytes) as segment:
+                    _fetch(http, segment, progress)
+                    got_bytes = segment.got_bytes
 
     def _send(self, call: Call[T]) -> T:
         answer: T = Retrying(**policy(call))(self._send_once, call)
@@ -156,3 +164,10 @@ class Panoreel:
         with self._server.translated():
             response = self._http.send(self._server.request(call))
         return self._server.read(call, response)
+
+
+def _fetch(http: httpx.Client, file: Incoming, progress: Callable[[int], object]) -> None:
+    with http.stream("GET", file.url, headers=AS_IT_IS) as response:
+        file.expect(response)
+        for chunk in response.iter_bytes(CHUNK_BYTES):
+            progress(file.write(chunk))

@@ -50,7 +50,13 @@ def stop(
         client.force_stop(task_id)
     else:
         client.stop(task_id)
-    _show(client.describe(task_id), as_json=json)
+    recording = client.describe(task_id)
+    if json:
+        _print_json(recording.as_json())
+    elif recording.status == "finished":
+        typer.echo("it has ended already; `panoreel describe` shows its files")
+    else:
+        typer.echo(f"it ends, and its file is finished; `panoreel watch {task_id}` tells when it is there")
 
 
 def describe(
@@ -113,7 +119,8 @@ def watch(client: "Panoreel", task_id: TaskId, json: AsJson = False) -> None:
         else:
             typer.echo(f"{datetime.now():%H:%M:%S}  {recording.status}")
     for video in recording.videos if not json else ():
-        typer.echo(f"{video.file_url}: {video.file_bytes} bytes, {video.file_duration_s:g} s")
+        # The address by itself: terminals copy along what adheres to it.
+        typer.echo(f"{video.file_url}  {video.file_bytes} bytes, {video.file_duration_s:g} s")
     if recording.result.error_code or not recording.videos:
         typer.echo(recording.result.error_message or "the task ended without a recording", err=True)
         raise typer.Exit(1)

@@ -1,8 +1,21 @@
-"""The options of `panoreel record` and `panoreel start` about pictures and sound."""
+"""The options of `panoreel record` and `panoreel start` about formats, pictures and sound."""
 
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 from typer import Option
+
+Muxer = Literal["mp4", "hls"]
+Formats = Annotated[
+    Literal["mp4", "hls", "both"] | None,
+    Option("--muxer", help="A file, a playlist with its segments, or both."),
+]
+EXTENSIONS: Final[dict[Muxer, str]] = {"mp4": ".mp4", "hls": ".m3u8"}
+
+
+def muxers(formats: Literal["mp4", "hls", "both"] | None) -> tuple[Muxer, ...]:
+    """What the API calls `Muxers`."""
+    return ("mp4", "hls") if formats == "both" else (formats or "mp4",)
+
 
 Fps = Annotated[int | None, Option(min=1, max=60, help="Pictures a second, at most.")]
 Bitrate = Annotated[

@@ -8,8 +8,21 @@ from typing import Annotated, Final, TypeVar
 import typer
 
 from . import commands
+from .clipping import clip
 from .connection import AppKey, AppSecret, AsJson, DataDir, Server, stack_command
-from .encoding import AudioBitrate, AudioOnly, Bitrate, Crf, Fps, KeyframeInterval, VideoOnly
+from .encoding import (
+    EXTENSIONS,
+    AudioBitrate,
+    AudioOnly,
+    Bitrate,
+    Crf,
+    Formats,
+    Fps,
+    KeyframeInterval,
+    Muxer,
+    VideoOnly,
+    muxers,
+)
 from .errors import LocalError
 from .starting import start
 
@@ -64,6 +77,7 @@ def record(
     ] = 10,
     width: Annotated[int, typer.Option(min=1, max=2560, help="Pixels.")] = 1280,
     height: Annotated[int, typer.Option(min=1, max=2560, help="Pixels.")] = 720,
+    muxer: Formats = None,
     fps: Fps = None,
     bitrate: Bitrate = None,
     crf: Crf = None,
@@ -72,8 +86,13 @@ def record(
     audio_only: AudioOnly = False,
     video_only: VideoOnly = False,
     out: Annotated[
-        Path, typer.Option(help="The file to write; an older one is replaced.", dir_okay=False)
-    ] = Path("recording.mp4"),
+        Path | None,
+        typer.Option(
+            help="The file to write; an older one is replaced.",
+            show_default="recording.mp4 or .m3u8",
+            dir_okay=False,
+        ),
+    ] = None,
     data_dir: DataDir = None,
     server: Server = None,
     app_key: AppKey = None,
@@ -92,8 +111,12 @@ def record(
         _check("url", check_http_url, url)
     if server is not None:
         _check("--server", check_http_url, server)
-    _check("--out", check_target, out)
+    formats = muxers(muxer)
+    outs = _outs(out, formats)
+    for target in outs:
+        _check("--out", check_target, target)
     video = VideoOutput(
+        muxers=formats,
         fps=fps,
         bitrate=bitrate,
         crf=crf,
@@ -102,7 +125,7 @@ def record(
         audio_only=audio_only or None,
         video_only=video_only or None,
     )
-    recording = Recording(url or "", seconds, width, height, out, video)
+    recording = Recording(url or "", seconds, width, height, outs, video)
     raise typer.Exit(run(recording, Stack(server, data_dir, app_key, app_secret), as_json=json))
 
 
@@ -112,6 +135,7 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "resume": commands.resume,
     "refresh": commands.refresh,
     "stop": commands.stop,
+    "clip": clip,
     "describe": commands.describe,
     "list": commands.list_,
     "events": commands.events,
@@ -122,6 +146,15 @@ for name, command in COMMANDS.items():
 # Groups of commands that other distributions bring along, where they are installed.
 for group in entry_points(group="panoreel.commands"):
     app.add_typer(group.load(), name=group.name)
+
+
+def _outs(out: Path | None, formats: tuple[Muxer, ...]) -> tuple[Path, ...]:
+    """A file for each format: the one that is named, or with several, one of each extension."""
+    if out and len(formats) == 1:
+        return (out,)
+    base = out or Path("recording")
+    stem = base.stem if base.suffix in EXTENSIONS.values() else base.name
+    return tuple(base.with_name(stem + EXTENSIONS[wanted]) for wanted in formats)
 
 
 def _check(option: str, check: Callable[[Value], object], value: Value) -> None:

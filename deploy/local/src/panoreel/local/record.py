@@ -70,7 +70,7 @@ def _tell(outcome: Outcome) -> None:
     console = Console()
     if outcome.events:
         console.print(events_table(outcome.events))
-    if outcome.file:
-        length = f", {outcome.duration_s:.1f} s" if outcome.duration_s is not None else ""
+    length = f", {outcome.duration_s:.1f} s" if outcome.duration_s is not None else ""
+    for fetched in outcome.files:
         # Printed as it is, so that a long path is not broken into lines.
-        sys.stdout.write(f"{outcome.file}: {outcome.bytes} bytes{length}\n")
+        sys.stdout.write(f"{fetched.file}  {fetched.bytes} bytes{length}\n")

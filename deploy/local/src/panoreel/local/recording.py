@@ -10,10 +10,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from panoreel.client import Event, Output, Panoreel, PanoreelError, StartRequest, VideoOutput
+from panoreel.client import Event, Output, Panoreel, PanoreelError, StartRequest, Video, VideoOutput
 from panoreel.client import Recording as Task
 from panoreel.client.waiting import Patience
 
+from .encoding import EXTENSIONS
 from .progress import Progress
 
 POLL_S = 0.2
@@ -21,21 +22,33 @@ POLL_S = 0.2
 
 @dataclass(frozen=True)
 class Recording:
-    """What is asked for: `seconds` from the first frame, sizes in pixels; no `url` means the demo page."""
+    """What is asked for: `seconds` from the first frame, sizes in pixels; no `url` means the demo page.
+
+    `outs` are where the files go, one for each of the formats that `video` asks for.
+    """
 
     url: str
     seconds: int
     width: int
     height: int
-    out: Path
+    outs: tuple[Path, ...]
     video: VideoOutput
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of it. `file` is None and `error` has `code` and `message` when there is no recording.
+class Fetched:
+    """A result that was downloaded; of HLS the playlist, and the bytes of its segments too."""
 
-    `duration_s` and `frames` are None when the task's events do not tell.
+    file: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it. `error` has `code` and `message` when there is no recording.
+
+    `file` and `bytes` are those of the first of `files`, None without any; `duration_s` and `frames` are None
+    when the task's events do not tell.
     """
 
     task_id: str | None = None
@@ -43,6 +56,7 @@ class Outcome:
     duration_s: float | None = None
     frames: int | None = None
     bytes: int | None = None
+    files: tuple[Fetched, ...] = ()
     status: str | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
     error: dict[str, str] | None = None
@@ -94,12 +108,23 @@ def record(client: Panoreel, recording: Recording, progress: Progress) -> Outcom
         )
         task_id = client.start(request)
         task = _follow(client, task_id, interrupts, progress)
-        if task.videos:
-            video = task.videos[0]
-            client.download(
-                video, recording.out, lambda got_bytes: progress.downloading(got_bytes, video.file_bytes)
-            )
-        return _outcome(task, client.events(task_id), recording.out if task.videos else None)
+        files = tuple(
+            _fetch(client, video, out, progress)
+            for video, out in zip(task.videos, recording.outs, strict=False)
+        )
+        return _outcome(task, client.events(task_id), files)
+
+
+def _fetch(client: Panoreel, video: Video, out: Path, progress: Progress) -> Fetched:
+    got_bytes = 0
+
+    def note(so_far: int) -> None:
+        nonlocal got_bytes
+        got_bytes = so_far
+        progress.downloading(so_far, video.file_bytes)
+
+    client.download(video, out, note)
+    return Fetched(str(out.absolute()), got_bytes)
 
 
 def _follow(client: Panoreel, task_id: str, interrupts: Interrupts, progress: Progress) -> Task:
@@ -125,18 +150,19 @@ def _follow(client: Panoreel, task_id: str, interrupts: Interrupts, progress: Pr
             return task
 
 
-def _outcome(task: Task, events: tuple[Event, ...], file: Path | None) -> Outcome:
+def _outcome(task: Task, events: tuple[Event, ...], files: tuple[Fetched, ...]) -> Outcome:
     error = None
-    if task.result.error_code or file is None:
+    if task.result.error_code or not files:
         code = task.result.error_code or "NoRecording"
         message = task.result.error_message or "the task ended without a recording"
         error = {"code": code, "message": message}
     return Outcome(
         task_id=task.task_id,
-        file=str(file.absolute()) if file else None,
+        file=files[0].file if files else None,
         duration_s=_from_outputs(events, "duration_s"),
         frames=_from_outputs(events, "frames"),
-        bytes=file.stat().st_size if file else None,
+        bytes=files[0].bytes if files else None,
+        files=files,
         status=task.status,
         events=[event.as_json() for event in events],
         error=error,
@@ -144,8 +170,9 @@ def _outcome(task: Task, events: tuple[Event, ...], file: Path | None) -> Outcom
 
 
 def _from_outputs(events: tuple[Event, ...], name: str) -> Any:
-    """What the packaging stage says of the file."""
+    """What the packaging stage says of the video."""
     for event in events:
         for output in event.data.get("outputs", []):
-            return output.get(name)
+            if output.get("kind") in EXTENSIONS:
+                return output.get(name)
     return None

@@ -59,7 +59,7 @@ def settings(
             "SPOOL_DIR": str(directory.path / "spool"),
             "RUN_DIR": str(directory.run / "recorder"),
         },
-        "transcoder": blobs,
+        "transcoder": {**secret_keys, **blobs},
         "uploader": {
             **blobs,
             **_object_store("S3", seaweed.BUCKET, identity, ports),

@@ -11,7 +11,17 @@ import typer
 from typer import Option
 
 from .connection import AsJson
-from .encoding import AudioBitrate, AudioOnly, Bitrate, Crf, Fps, KeyframeInterval, VideoOnly
+from .encoding import (
+    AudioBitrate,
+    AudioOnly,
+    Bitrate,
+    Crf,
+    Formats,
+    Fps,
+    KeyframeInterval,
+    VideoOnly,
+    muxers,
+)
 
 if TYPE_CHECKING:
     from panoreel.client import Panoreel, StartRequest
@@ -33,6 +43,10 @@ def start(  # each parameter is an option of the command line
     callback_url: Annotated[str | None, Option(help="Where the result is posted.")] = None,
     target_dir: Annotated[str | None, Option(help="The directory of the file in its bucket.")] = None,
     target_name: Annotated[str | None, Option(help="The file's name.")] = None,
+    muxer: Formats = None,
+    thumbnails: Annotated[
+        float | None, Option(min=1, max=3600, help="Seconds from one small picture to the next.")
+    ] = None,
     fps: Fps = None,
     bitrate: Bitrate = None,
     crf: Crf = None,
@@ -95,7 +109,9 @@ def start(  # each parameter is an option of the command line
         "BlankTimeout": blank_timeout,
         "Output": {
             "Cos": {"TargetDir": target_dir, "TargetName": target_name},
+            "Thumbnails": {"Interval": thumbnails},
             "Video": {
+                "Muxers": muxers(muxer) if muxer else None,
                 "Fps": fps,
                 "Bitrate": bitrate,
                 "Crf": crf,

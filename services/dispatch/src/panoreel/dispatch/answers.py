@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from panoreel.contracts import identifiers
+from panoreel.contracts import identifiers, outputs
 from panoreel.contracts.events import Remedy, StopReason, StorageType
 
 Status = Literal["normal", "recording", "paused", "canceled", "transcode", "upload", "callback", "finished"]
@@ -18,12 +18,21 @@ class _Shown(BaseModel):
 
 
 class VideoFile(_Shown):
-    """A stored result. `FileSize` in bytes, `FileDuration` in whole seconds."""
+    """A stored result. `FileSize` in bytes, `FileDuration` in whole seconds; VOD gives it a `FileId`."""
 
     Filename: str
     FileURL: str
     FileSize: int = 0
     FileDuration: int = 0
+    FileId: str | None = Field(default=None, description="digits: more than a JSON number keeps")
+
+
+class BesideFile(_Shown):
+    """A file that is stored beside the results. A `live` playlist is there while the recording runs."""
+
+    Kind: Literal["live", "manifest", "poster", "sprites"]
+    Filename: str
+    FileURL: str
 
 
 class TaskResult(_Shown):
@@ -55,6 +64,7 @@ class QualityReport(_Shown):
 class DetailResult(TaskResult):
     """What became of a task, and how well it was recorded, as far as that is known."""
 
+    Files: tuple[BesideFile, ...] = ()
     Quality: QualityReport | None = None
 
 
@@ -71,7 +81,10 @@ class CosDetail(_Shown):
 class VideoDetail(_Shown):
     """The result's format. Rates in bits per second; of `Bitrate` and `Crf` one holds."""
 
-    Muxer: str
+    Muxer: outputs.Muxer = Field(description="the first of `Muxers`")
+    Muxers: tuple[outputs.Muxer, ...]
+    EncryptIv: str | None = Field(description="of encrypted HLS, in hexadecimal digits")
+    AuthUrl: str | None = Field(description="of encrypted HLS: where players get the key")
     Fps: int
     Bitrate: int | None
     Crf: int | None
@@ -81,11 +94,45 @@ class VideoDetail(_Shown):
     VideoOnly: bool
 
 
+class MediaInfoDetail(_Shown):
+    """How VOD files the result."""
+
+    MediaName: str | None
+    ExpireTime: str | None
+    StorageRegion: str | None
+    ClassId: int
+    SourceContext: str | None
+
+
+class ProcedureInfoDetail(_Shown):
+    """What VOD does with the result."""
+
+    Procedure: str | None
+    SessionContext: str | None
+
+
+class VodDetail(_Shown):
+    """What VOD is asked, the deployment's defaults included."""
+
+    MediaInfo: MediaInfoDetail
+    ProcedureInfo: ProcedureInfoDetail
+    SubAppId: int | None
+
+
+class ThumbnailsDetail(_Shown):
+    """The pictures that are stored beside the result: every how many seconds, how many pixels wide."""
+
+    Interval: float
+    Width: int
+
+
 class OutputDetail(_Shown):
-    """What was asked of the result."""
+    """What was asked of the result. With `Vod` it goes there, else to a bucket."""
 
     Cos: CosDetail
+    Vod: VodDetail | None
     Video: VideoDetail
+    Thumbnails: ThumbnailsDetail | None
 
 
 class Param(_Shown):
@@ -122,13 +169,32 @@ class Gap(_Shown):
 
 
 class PackagedFile(_Shown):
-    """A result before it is stored. `FileSize` in bytes, `Duration` in seconds."""
+    """A result before it is stored. `FileSize` in bytes, `Duration` in seconds.
 
-    BlobKey: str
+    Under `BlobKey` rests what is no piece, and `Sha256` is of that; of HLS there is nothing.
+    """
+
+    Kind: outputs.OutputKind
+    BlobKey: str | None
     FileSize: int
-    Sha256: str
+    Sha256: str | None
     Duration: float
     Frames: int
+    Pieces: int = Field(description="how many there are")
+
+
+class ClipRange(_Shown):
+    """From where until where, in seconds of the recording's file."""
+
+    Start: float
+    End: float
+
+
+class ClipDetail(_Shown):
+    """The recording that a clip is cut from, and what of it is joined."""
+
+    TaskID: str
+    Ranges: tuple[ClipRange, ...]
 
 
 class TaskDetail(_Shown):
@@ -146,6 +212,7 @@ class TaskDetail(_Shown):
     RetryNum: int
     StorageType: StorageType
     Param: Param
+    Clip: ClipDetail | None = Field(description="null for a recording")
     Recorder: str | None = Field(description="who owns the recording now")
     Epochs: tuple[Epoch, ...]
     Gaps: tuple[Gap, ...]

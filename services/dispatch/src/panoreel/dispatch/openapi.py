@@ -13,7 +13,13 @@ from pydantic import BaseModel, Field, create_model
 from pydantic.json_schema import models_json_schema
 
 from panoreel.dispatch.answers import Refusal
-from panoreel.dispatch.parameters import ListParameters, RefreshParameters, StartParameters, TaskParameters
+from panoreel.dispatch.parameters import (
+    ClipParameters,
+    ListParameters,
+    RefreshParameters,
+    StartParameters,
+    TaskParameters,
+)
 
 PARAMETERS: Final[dict[str, type[BaseModel]]] = {
     "Start": StartParameters,
@@ -23,6 +29,7 @@ PARAMETERS: Final[dict[str, type[BaseModel]]] = {
     "Stop": TaskParameters,
     "Cancel": TaskParameters,
     "ForceStop": TaskParameters,
+    "Clip": ClipParameters,
     "Describe": TaskParameters,
     "DescribeDetail": TaskParameters,
     "List": ListParameters,

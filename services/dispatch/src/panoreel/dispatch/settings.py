@@ -6,7 +6,10 @@ from pathlib import Path
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from panoreel.contracts.events import StorageType
+from panoreel.contracts.names import REGION_PATTERN
 from panoreel.dispatch.authentication.dates import KeyPairDates
+from panoreel.dispatch.parameters.deployment import Deployment, Target
+from panoreel.dispatch.parameters.encryption import HlsKeyMode
 from panoreel.runtime.settings import ReachingSettings
 
 
@@ -25,6 +28,16 @@ class DispatchSettings(ReachingSettings):
     storage_types: tuple[StorageType, ...] = Field(
         default=("cfs",), min_length=1, description="where media may rest: what all other services have"
     )
+    targets: tuple[Target, ...] = Field(
+        default=("cos",), min_length=1, description="where results can go: what the uploader is set up for"
+    )
+    vod_sub_app_id: int | None = Field(default=None, ge=0, description="of results whose caller names none")
+    vod_storage_region: str | None = Field(
+        default=None, pattern=f"^{REGION_PATTERN}$", description="the same; default: VOD's own choice"
+    )
+    hls_key_mode: HlsKeyMode = Field(
+        default="standard", description="legacy: EncryptKey is the first 16 bytes of its text"
+    )
     sign_strip_prefix: str = Field(default="", description="a path prefix that clients do not sign")
     key_pair_dates: KeyPairDates = "strict"
     show_string_to_sign: bool = Field(default=False, description="helps to debug a client's signature")
@@ -38,6 +51,25 @@ class DispatchSettings(ReachingSettings):
         raise ValueError(
             "without PANOREEL_KEY_FILE, anybody may call the API, so it binds loopback only:"
             " set a key file, or use 127.0.0.1"
+        )
+
+    @field_validator("vod_sub_app_id", "vod_storage_region")
+    @classmethod
+    def _only_where_vod_is(cls, value: int | str | None, info: ValidationInfo) -> int | str | None:
+        if value is not None and "vod" not in info.data.get("targets", ()):
+            raise ValueError('sends results to VOD: add "vod" to PANOREEL_TARGETS, or leave it out')
+        return value
+
+    @property
+    def deployment(self) -> Deployment:
+        """What callers may ask for."""
+        return Deployment(
+            allowed_networks=self.allowed_networks,
+            storage_types=self.storage_types,
+            targets=self.targets,
+            hls_key_mode=self.hls_key_mode,
+            vod_sub_app_id=self.vod_sub_app_id,
+            vod_storage_region=self.vod_storage_region,
         )
 
 

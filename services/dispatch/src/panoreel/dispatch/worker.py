@@ -10,7 +10,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from panoreel.dispatch.actions import by_name
+from panoreel.dispatch.actions.clipping import Clipping
 from panoreel.dispatch.actions.controlling import Controlling
+from panoreel.dispatch.actions.creating import Creating
 from panoreel.dispatch.actions.reading import Reading
 from panoreel.dispatch.actions.repetition import RequestDigests
 from panoreel.dispatch.actions.starting import Starting
@@ -51,10 +53,13 @@ async def work(settings: DispatchSettings, ready: Callable[[], None]) -> None:
         secrets = SecretStore(log, secret_keys)
         tasks = Tasks(log, read_model, projection, projector)
         reading = Reading(tasks)
-        digests = RequestDigests(secret_keys)
-        starting = Starting(tasks, secrets, digests, settings.allowed_networks, settings.storage_types)
-        controlling = Controlling(tasks, secrets, settings.allowed_networks)
-        actions = by_name(starting, controlling, reading)
+        creating = Creating(tasks, secrets, RequestDigests(secret_keys))
+        actions = by_name(
+            Starting(creating, settings.deployment),
+            Clipping(creating, tasks, settings.deployment),
+            Controlling(tasks, secrets, settings.allowed_networks),
+            reading,
+        )
         health = Health(log, read_model, projection, projector)
         server = ApiServer(
             uvicorn.Config(

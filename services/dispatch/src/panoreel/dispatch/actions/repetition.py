@@ -6,7 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from panoreel.dispatch.parameters import StartParameters
+from panoreel.dispatch.parameters import ClipParameters, StartParameters
+
+Repeatable = StartParameters | ClipParameters
+"""What creates a task, which the caller may name by an id of their own."""
 
 _PURPOSE: Final = b"panoreel request digest"
 """Keeps the hash's key apart from the one that seals."""
@@ -18,18 +21,18 @@ class RequestDigests:
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = [hmac.digest(base64.urlsafe_b64decode(key), _PURPOSE, "sha256") for key in keys]
 
-    def of(self, parameters: StartParameters) -> str:
+    def of(self, parameters: Repeatable) -> str:
         """The digest to store with the task, in hexadecimal digits."""
         return _digest(self._keys[0], parameters)
 
-    def recognizes(self, digest: str | None, parameters: StartParameters) -> bool:
+    def recognizes(self, digest: str | None, parameters: Repeatable) -> bool:
         """Whether `digest` was made of the same parameters, with a key that is still configured."""
         stored = (digest or "").encode()
         return any(hmac.compare_digest(stored, _digest(key, parameters).encode()) for key in self._keys)
 
 
-def _digest(key: bytes, parameters: StartParameters) -> str:
+def _digest(key: bytes, parameters: Repeatable) -> str:
     # Without defaults: neither spelling one out nor a parameter of a later version makes another request.
-    values = parameters.model_dump(mode="json", exclude_defaults=True, exclude={"TaskID"})
+    values = parameters.model_dump(mode="json", exclude_defaults=True, exclude={parameters.own_id_field})
     canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hmac.digest(key, canonical.encode(), "sha256").hex()

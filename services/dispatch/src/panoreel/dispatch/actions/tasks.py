@@ -9,6 +9,7 @@ from panoreel.contracts import commands
 from panoreel.contracts.commands import TaskNotFound
 from panoreel.contracts.envelope import Cause, StoredEvent
 from panoreel.contracts.identifiers import scoped
+from panoreel.contracts.media import Segment
 from panoreel.contracts.task import Task
 from panoreel.dispatch.actions.calls import Caller
 from panoreel.dispatch.parameters import InvalidParam, TaskParameters
@@ -17,6 +18,7 @@ from panoreel.dispatch.projector import Projector
 from panoreel.dispatch.readmodel import ReadModel, ReadModelUnavailable, Selection, show_event
 from panoreel.eventlog.errors import LogUnavailable
 from panoreel.eventlog.log import PATIENCE_S, EventLog
+from panoreel.eventlog.segments import manifest
 
 
 class Tasks:
@@ -94,6 +96,10 @@ class Tasks:
         # The log has what is not archived yet, and may have forgotten what is.
         archived_seq = archived[-1]["Seq"] if archived else 0
         return archived + await self._logged(task_id, archived_seq)
+
+    async def segments(self, task_id: str) -> list[Segment]:
+        """The media of a recording so far, by epoch and index; empty when it was removed."""
+        return await manifest(self._log, task_id)
 
     async def execute(self, task_id: str, command: commands.Command, request_id: str) -> Task:
         """Make `command` true, and return once that can be read; the task afterwards."""

@@ -22,6 +22,7 @@ _SENTENCES: Final = {
     "dict_type": "must be a JSON object",
     "model_type": "must be a JSON object",
     "literal_error": "must be {expected}",
+    "too_short": "must have at least {min_length} entry",
     "too_long": "must not have more than {max_length} entries",
     "string_too_long": "must not be longer than {max_length} characters",
     "string_too_short": "must not be empty",

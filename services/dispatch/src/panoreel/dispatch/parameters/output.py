@@ -2,18 +2,30 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
-from panoreel.contracts.events import OutputRequest
+from panoreel.contracts.events import OutputRequest, ThumbnailRequest, VodRequest
 from panoreel.contracts.names import REGION_PATTERN
+from panoreel.dispatch.parameters.deployment import Deployment
+from panoreel.dispatch.parameters.errors import InvalidParam
 from panoreel.dispatch.parameters.fields import InRange, Parameters
 from panoreel.dispatch.parameters.video import VideoParameters
 
 _MOMENT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
+NO_REGION: Final = "default"
+"""What stands for VOD's own choice of a region."""
+
 _NOTHING_WRITTEN_OUT: Final = ("null", "undefined")
 
 
@@ -95,19 +107,109 @@ class VodParameters(Parameters):
     ] = None
 
 
-class OutputParameters(Parameters):
-    """What is to become of the recording."""
+class ThumbnailParameters(Parameters):
+    """A poster, and sheets of small pictures with a WebVTT that tells their times."""
+
+    Interval: Annotated[float, InRange(1.0, 3600.0)] = 10
+    """Seconds from one picture to the next."""
+    Width: Annotated[int, InRange(16, 640)] = 160
+    """In pixels."""
+
+
+class PlaceParameters(Parameters):
+    """Where results go: with `Vod`, to VOD alone."""
 
     Cos: CosParameters = CosParameters()
-    Video: VideoParameters = VideoParameters()
     Vod: VodParameters | None = None
 
-    def request(self) -> OutputRequest:
-        """The part that the uploader reads."""
+    def place(self, deployment: Deployment) -> OutputRequest:
+        """The part that the uploader reads, for an mp4.
+
+        Raises:
+            InvalidParam: the deployment cannot store anything there.
+        """
+        vod = _vod(self.Vod, deployment)
+        if vod and "vod" not in deployment.targets:
+            raise InvalidParam("Output.Vod is not configured here; leave it out, and say where by Output.Cos")
+        if vod is None and "cos" not in deployment.targets:
+            raise InvalidParam("Output.Vod missing: results go to VOD here, and to no bucket")
         return OutputRequest(
             bucket=self.Cos.Bucket or None,
             region=self.Cos.Region or None,
             domain=self.Cos.Domain or None,
             target_dir=self.Cos.TargetDir or None,
             target_name=self.Cos.TargetName or None,
+            vod=vod,
         )
+
+
+class OutputParameters(PlaceParameters):
+    """What is to become of a recording."""
+
+    Video: VideoParameters = VideoParameters()
+    Thumbnails: ThumbnailParameters | None = None
+    """Stored beside the result, in a bucket. An addition to the original API."""
+
+    @field_validator("Thumbnails")
+    @classmethod
+    def _of_pictures(
+        cls, value: ThumbnailParameters | None, info: ValidationInfo
+    ) -> ThumbnailParameters | None:
+        video = info.data.get("Video")
+        if value and video and video.AudioOnly:
+            raise ValueError("are of pictures, which AudioOnly leaves out; leave out either of them")
+        return value
+
+    def request(self, deployment: Deployment) -> OutputRequest:
+        """The part that transcoder and uploader read; what is drawn at random is another at each call.
+
+        Raises:
+            InvalidParam: the deployment cannot do that.
+        """
+        place = self.place(deployment)
+        if place.vod and self.Thumbnails:
+            raise InvalidParam(
+                "Output.Thumbnails are stored in a bucket, but the result goes to VOD; leave them out"
+            )
+        thumbnails = self.Thumbnails and ThumbnailRequest(
+            interval_s=self.Thumbnails.Interval, width=self.Thumbnails.Width
+        )
+        return place.model_copy(
+            update={
+                "muxers": self.Video.muxers,
+                "encryption": self.Video.hls_encryption(),
+                "thumbnails": thumbnails,
+            }
+        )
+
+
+class ClipVideoParameters(Parameters):
+    """The format of a clip."""
+
+    Muxer: Literal["mp4"] = "mp4"
+
+
+class ClipOutputParameters(PlaceParameters):
+    """What is to become of a clip."""
+
+    Video: ClipVideoParameters = ClipVideoParameters()
+
+
+def _vod(asked: VodParameters | None, deployment: Deployment) -> VodRequest | None:
+    """What VOD is asked, where it is; a caller's word goes before the deployment's."""
+    sub_app_id, region = deployment.vod_sub_app_id, deployment.vod_storage_region
+    if asked is None and sub_app_id is None and region is None:
+        return None
+    asked = asked or VodParameters()
+    media, procedure = asked.MediaInfo, asked.ProcedureInfo
+    region = media.StorageRegion or region
+    return VodRequest(
+        sub_app_id=sub_app_id if asked.SubAppId is None else asked.SubAppId,
+        media_name=media.MediaName or None,
+        expire_time=media.ExpireTime or None,
+        storage_region=None if region == NO_REGION else region,
+        class_id=media.ClassId,
+        source_context=media.SourceContext or None,
+        procedure=procedure.Procedure or None,
+        session_context=procedure.SessionContext or None,
+    )

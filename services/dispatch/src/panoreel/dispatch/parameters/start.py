@@ -1,6 +1,6 @@
 """`Data` of Start."""
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import StrictBool, model_validator
 
@@ -36,6 +36,8 @@ class HeaderParameters(Parameters):
 
 class StartParameters(Parameters):
     """`Data` of `Start`. A width, height or limit of 0 stands for the default."""
+
+    own_id_field: ClassVar = "TaskID"
 
     TaskID: PublicTaskId | None = None
     """The new task's id. The same request may then be repeated, and answers the same."""
@@ -86,19 +88,10 @@ class StartParameters(Parameters):
                     )
         return self
 
-    @classmethod
-    def parse(cls, data: dict[str, Any]) -> Self:
-        """Check `Data`.
-
-        Raises:
-            InvalidParam: naming the first wrong field, or one that asks for what does not exist yet.
-        """
-        parameters = super().parse(data)
-        if parameters.Output.Video.Muxer == "hls":
-            raise InvalidParam("Output.Video.Muxer hls is not available in this version; use mp4")
-        if parameters.Output.Vod is not None:
-            raise InvalidParam("Output.Vod is not available in this version; leave it out")
-        return parameters
+    @property
+    def own_id(self) -> str | None:
+        """What the caller calls the new task."""
+        return self.TaskID
 
     def encoder(self) -> EncoderParameters:
         """How the recorder encodes."""
@@ -109,10 +102,6 @@ class StartParameters(Parameters):
         return events.PagePolicy(
             on_error=self.OnError, on_blank=self.OnBlank, blank_after_s=self.BlankTimeout or None
         )
-
-    def output_request(self) -> events.OutputRequest:
-        """The part that the uploader reads."""
-        return self.Output.request()
 
     def browser_settings(self) -> BrowserSettings:
         """The part that the recorder opens its browser with; secret."""

@@ -1,68 +1,38 @@
 """`Data.Output.Video`: the result's format, and how it is encoded."""
 
-import base64
-import binascii
-import re
-from typing import Annotated, Final, Literal
+from secrets import token_hex
+from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, StrictBool, ValidationInfo, field_validator
+from pydantic import Field, StrictBool, ValidationInfo, field_validator
 
+from panoreel.contracts import outputs
+from panoreel.contracts.events import HlsEncryption
 from panoreel.contracts.media import EncoderParameters
-from panoreel.contracts.urls import check_http_url
+from panoreel.dispatch.parameters import encryption
+from panoreel.dispatch.parameters.errors import InvalidParam
 from panoreel.dispatch.parameters.fields import InRange, Parameters
 
 DEFAULT_AUDIO_BITRATE: Final = 128_000
 
-KEY_BYTES: Final = 16
-"""An AES-128 key's and an initialization vector's length."""
+_IV_DIGITS: Final = 32
 
-_HEX: Final = re.compile(r"[0-9A-Fa-f]{32}")
-_PREFIXED_HEX: Final = re.compile(r"(0[xX])?[0-9A-Fa-f]{32}")
-
-
-def _encrypt_key(value: str) -> str:
-    if (
-        not value
-        or _HEX.fullmatch(value)
-        or (len(value) == KEY_BYTES and value.isascii())
-        or _is_base64(value)
-    ):
-        return value
-    raise ValueError("must be 32 hexadecimal digits, 16 ASCII characters, or 16 bytes in base64")
-
-
-def _is_base64(value: str) -> bool:
-    try:
-        return len(base64.b64decode(value, validate=True)) == KEY_BYTES
-    except (ValueError, binascii.Error):
-        return False
-
-
-def _encrypt_iv(value: str) -> str:
-    if value and not _PREFIXED_HEX.fullmatch(value):
-        raise ValueError("must be 32 hexadecimal digits, with 0x before them if need be")
-    return value
-
-
-def _auth_url(value: str) -> str:
-    if '"' in value:
-        # It is copied into the playlist, where a quotation mark would end the attribute.
-        raise ValueError("must not contain quotation marks; percent-encode them")
-    return value and check_http_url(value)
+_Formats = Annotated[tuple[outputs.Muxer, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True})]
 
 
 class VideoParameters(Parameters):
     """The result's format. A key encrypts HLS (RFC 8216 §4.3.2.4); players fetch it from `AuthUrl`.
 
-    `Fps` and what follows it are additions to the original API.
+    `Muxers`, and `Fps` and what follows it, are additions to the original API.
     """
 
-    Muxer: Literal["mp4", "hls"] = "mp4"
-    EncryptKey: Annotated[str, AfterValidator(_encrypt_key)] = ""
-    EncryptIv: Annotated[str, AfterValidator(_encrypt_iv)] = ""
-    AuthUrl: Annotated[str, Field(max_length=2048), AfterValidator(_auth_url)] = Field(
-        default="", validate_default=True
-    )
+    Muxers: _Formats | None = None
+    """All formats that are wanted of one recording, in the order in which the results are told."""
+    Muxer: outputs.Muxer = "mp4"
+    EncryptKey: encryption.EncryptKey = ""
+    """Of HLS; an mp4 beside it is not encrypted."""
+    EncryptIv: encryption.EncryptIv = ""
+    """Without one, it is drawn."""
+    AuthUrl: encryption.AuthUrl = Field(default="", validate_default=True)
     AudioOnly: StrictBool = False
     """No pictures."""
     VideoOnly: StrictBool = False
@@ -78,10 +48,26 @@ class VideoParameters(Parameters):
     AudioBitrate: Annotated[int, InRange(16_000, 512_000, or_zero=True)] = 0
     """In bits per second; 0 stands for 128000."""
 
+    @field_validator("Muxers")
+    @classmethod
+    def _each_once(cls, value: tuple[outputs.Muxer, ...] | None) -> tuple[outputs.Muxer, ...] | None:
+        if value and len(set(value)) < len(value):
+            raise ValueError("must not name a format twice")
+        return value
+
+    @field_validator("Muxer")
+    @classmethod
+    def _one_of_them(cls, value: outputs.Muxer, info: ValidationInfo) -> outputs.Muxer:
+        muxers = info.data.get("Muxers")
+        if muxers and value not in muxers:
+            raise ValueError("must be one of Muxers; leave out either of them")
+        return value
+
     @field_validator("EncryptKey")
     @classmethod
     def _only_hls(cls, value: str, info: ValidationInfo) -> str:
-        if value and info.data.get("Muxer") == "mp4":
+        wanted = info.data.get("Muxers") or (info.data.get("Muxer"),)
+        if value and "hls" not in wanted and None not in wanted:
             raise ValueError("needs Muxer hls: an mp4 is not encrypted")
         return value
 
@@ -126,6 +112,29 @@ class VideoParameters(Parameters):
         if info.data.get("Bitrate") is not None:
             raise ValueError("must not be set with Bitrate; leave out either of them")
         return value
+
+    @property
+    def muxers(self) -> tuple[outputs.Muxer, ...]:
+        """The formats of the results, in order."""
+        return self.Muxers or (self.Muxer,)
+
+    def key(self, mode: encryption.HlsKeyMode) -> bytes | None:
+        """The 16 bytes of the key, if there is one.
+
+        Raises:
+            InvalidParam: it is no key here.
+        """
+        try:
+            return encryption.key_bytes(self.EncryptKey, mode) if self.EncryptKey else None
+        except ValueError as error:
+            raise InvalidParam(f"Output.Video.EncryptKey {error}") from None
+
+    def hls_encryption(self) -> HlsEncryption | None:
+        """What players are told, with an initialization vector that is drawn anew if none was given."""
+        if not self.EncryptKey:
+            return None
+        iv = self.EncryptIv[-_IV_DIGITS:].lower() or token_hex(_IV_DIGITS // 2)
+        return HlsEncryption(auth_url=self.AuthUrl, iv=iv)
 
     def encoder(self, width: int, height: int) -> EncoderParameters:
         """How the recorder encodes pictures of this size."""
