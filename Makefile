@@ -8,6 +8,10 @@ IMPORTS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard contracts/src/panore
 PEERS := xvfb ffmpeg $(addprefix gstreamer1.0-,tools plugins-base plugins-good plugins-ugly libav pulseaudio)
 SERVICES := $(notdir $(patsubst %/,%,$(dir $(wildcard services/*/pyproject.toml))))
 
+# Tests that wait more than they compute run beside each other, so many at once. Recordings need the machine alone.
+WORKERS ?= 2
+BESIDE := contracts client $(addprefix services/,dispatch notifier transcoder uploader) deploy tests/conformance tests/javascript
+
 export URL OUT
 export UV_PYTHON_DOWNLOADS := never
 # The system's certificates, as for git and apt.
@@ -29,7 +33,8 @@ up: setup ## run the whole stack until Ctrl-C
 test: setup
 	@command -v node >/dev/null || deploy/local/setup.sh nodejs
 	@deploy/local/setup.sh $(PEERS)
-	$(BIN)/pytest -m "not soak"
+	$(BIN)/pytest -m "not soak" --numprocesses $(WORKERS) --dist worksteal $(BESIDE)
+	$(BIN)/pytest -m "not soak" $(BESIDE:%=--ignore=%)
 
 bench: setup ## the API's figures in JSON, 1 if a target is missed; the recorder's into docs/benchmarks.md, half an hour
 	@deploy/local/setup.sh $(PEERS)

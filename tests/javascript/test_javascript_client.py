@@ -28,7 +28,7 @@ def dispatch(module_nats_server: NatsServer, postgres_dsn: str, tmp_path: Path) 
     )
     yield running
     running.process.terminate()
-    assert running.process.wait(10) == 0
+    assert running.process.wait(30) == 0
 
 
 def node(dispatch: Dispatch, secret: str, *requests: dict[str, Any]) -> list[dict[str, Any]]:

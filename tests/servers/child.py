@@ -70,7 +70,7 @@ class Child:
         found = []
         while line := self._lines.get(timeout=REPORT_TIMEOUT_S):
             found.append(report_adapter.validate_json(line))
-        self.process.wait(10)
+        self.process.wait(30)
         return found
 
     def programs(self) -> list[psutil.Process]:

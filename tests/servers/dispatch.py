@@ -60,7 +60,7 @@ def run_dispatch(
             env=os.environ | environment | settings,
             stderr=output,
         )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not ready.exists():
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()

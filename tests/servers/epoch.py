@@ -56,7 +56,7 @@ class Epoch:
 
     def await_reports(self, count: int) -> None:
         """Wait until `count` segments are sealed."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while len(self.reported) < count:
             assert time.monotonic() < deadline
             time.sleep(0.002)

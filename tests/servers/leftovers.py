@@ -2,18 +2,52 @@
 
 import socket
 import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
+NAMES = ("panoreel", "playwright", "chrom", "pulse")
+STAY_S = 60.0
+"""What other tests have at the same time is gone by then."""
 
-def dead_sockets() -> set[str]:
+
+@contextmanager
+def nothing_left() -> Iterator[None]:
+    """What is done within leaves no file in a shared directory, dead socket or shared memory behind."""
+    before = _leftovers()
+    yield
+    deadline = time.monotonic() + STAY_S
+    left = _leftovers() - before
+    while left and time.monotonic() < deadline:
+        time.sleep(0.1)
+        left &= _leftovers()
+    assert not left, left
+
+
+def _leftovers() -> set[str]:
+    # Another stack runs, as long as there is a program that was told of its directory.
+    told = "\n".join(
+        word for process in psutil.process_iter(["cmdline"]) for word in process.info["cmdline"] or ()
+    )
+    files = {
+        str(path)
+        for directory in ("/tmp", "/dev/shm", "/run")
+        for path in Path(directory).iterdir()
+        if any(name in path.name.lower() for name in NAMES) and str(path) not in told
+    }
+    return files | _dead_sockets() | _orphaned_memory()
+
+
+def _dead_sockets() -> set[str]:
     """Socket files on which nobody listens any more."""
     found = [*Path("/tmp").glob("*"), *Path("/tmp/.X11-unix").glob("*")]
     return {str(path) for path in found if _is_dead_socket(path)}
 
 
-def orphaned_memory() -> set[str]:
+def _orphaned_memory() -> set[str]:
     """System V shared memory that no process has attached (the seventh column, see proc_sysvipc_shm(5))."""
     rows = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
     return {f"shared memory {row[1]}" for row in rows if row[6] == "0"}

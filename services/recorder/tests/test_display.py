@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from xcffib.xproto import GC
 
 from panoreel.recorder import display as module
+from panoreel.recorder import grabber as grabbing
 from panoreel.recorder.bands import Bands
 from panoreel.recorder.display import SOCKETS, Display, Geometry
 from panoreel.recorder.grabber import Grabber
@@ -139,7 +140,7 @@ async def test_a_killed_server_leaves_no_socket() -> None:
 
 
 async def test_a_restless_screen_is_taken_at_the_frame_rate_in_strict_order(
-    painting: threading.Event,
+    painting: threading.Event, slack: float
 ) -> None:
     async with grabber(2, 2) as (display, taking):
         painter = Painter(display)
@@ -156,10 +157,10 @@ async def test_a_restless_screen_is_taken_at_the_frame_rate_in_strict_order(
         painting.clear()
         thread.join()
         assert all(later > earlier for earlier, later in itertools.pairwise(stamps))
-        assert 0.9 * 2 * FPS <= len(stamps) <= 2 * FPS + 2
+        assert 0.9 * 2 * FPS / slack <= len(stamps) <= 2 * FPS + 2
 
 
-async def test_a_still_screen_is_taken_once_a_second_and_a_change_at_once() -> None:
+async def test_a_still_screen_is_taken_once_a_second_and_a_change_at_once(slack: float) -> None:
     async with grabber(320, 200) as (display, taking):
         painter = Painter(display)
         painter.fill(WHITE)
@@ -168,12 +169,12 @@ async def test_a_still_screen_is_taken_once_a_second_and_a_change_at_once() -> N
         following = await asyncio.to_thread(taking.next)
         assert settled
         assert following
-        assert following - settled == pytest.approx(1, abs=0.05)
+        assert following - settled == pytest.approx(1, abs=0.05 * slack)
         assert (taking.picture[:, :, :3] == 255).all()
         changed = time.monotonic()
         painter.fill(RED)
         shown = await asyncio.to_thread(taking.next)
-        assert shown == pytest.approx(changed, abs=0.05)
+        assert shown == pytest.approx(changed, abs=0.05 * slack)
         assert (taking.picture[:, :, :3] == (0, 0, 255)).all()
 
 
@@ -206,12 +207,12 @@ async def test_only_what_was_drawn_is_taken_and_the_picture_is_that_of_the_scree
         assert all(sum(bottom - top for top, bottom in part) < height for part in parts)
 
 
-async def test_the_end_wakes_who_waits_for_a_picture() -> None:
+async def test_the_end_wakes_who_waits_for_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grabbing, "LONGEST_STILL_S", 60.0)
     async with grabber(320, 200) as (_, taking):
         assert await asyncio.to_thread(taking.next)
         waiting = asyncio.create_task(asyncio.to_thread(lambda: list(iter(taking.next, None))))
         await asyncio.sleep(0.2)
-        asked = time.monotonic()
-        taking.end_at(asked)
-        await waiting
-        assert time.monotonic() - asked < 0.1
+        taking.end_at(time.monotonic())
+        async with asyncio.timeout(20):
+            await waiting

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from panoreel.contracts import x264
 from panoreel.contracts.media import AUDIO_FRAME_SAMPLES, EncoderParameters, SegmentMedia
-from panoreel.recorder import h264
 from panoreel.recorder.segments import sealed
 from tests.servers.epoch import BEGIN, SECOND, Epoch, decode, demux, number, numbered, sine
 
@@ -156,7 +156,7 @@ def test_large_pictures_at_a_high_rate(epoch: Callable[..., Epoch]) -> None:
     assert [number(frame) for frame in run.pictures()] == [0, 1, 2, 3, 4]
 
 
-def test_a_still_page_is_sealed_at_once(epoch: Callable[..., Epoch]) -> None:
+def test_a_still_page_is_sealed_at_once(epoch: Callable[..., Epoch], slack: float) -> None:
     """A segment is there 0.1 s after the picture that opens the next one, and costs next to nothing."""
     run = epoch(width=1280, height=720)
     silence = np.zeros((48_000, 2), np.int16)
@@ -173,8 +173,8 @@ def test_a_still_page_is_sealed_at_once(epoch: Callable[..., Epoch]) -> None:
     run.encoder.close(9 * SECOND)
     assert len(run.reported) == 5
     delays_s = [sealed_at - at for sealed_at, at in zip(run.reported_at, opened, strict=False)]
-    assert np.median(delays_s) < 0.1  # a busy machine may take longer once
-    assert cpu_s / 9 < 0.05
+    assert np.median(delays_s) < 0.1 * slack  # a busy machine may take longer once
+    assert cpu_s / 9 < 0.05 * slack
 
 
 @pytest.mark.parametrize(("pictures", "end_pts"), [(1, 4 * SECOND), (1, 1), (4, 110_000), (75, 5 * SECOND)])
@@ -352,7 +352,7 @@ def test_the_parameter_sets_depend_on_nothing_but_the_parameters(tmp_path: Path)
 def test_level(width: int, height: int, fps: int, reference_frames: int, level: str) -> None:
     """ITU-T H.264, table A-1."""
     parameters = EncoderParameters(width=width, height=height, fps=fps, reference_frames=reference_frames)
-    assert h264.level(parameters) == level
+    assert x264.level(parameters) == level
 
 
 def test_without_sound_too_a_cut_takes_back_the_last_moments(tmp_path: Path) -> None:

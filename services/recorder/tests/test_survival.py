@@ -40,14 +40,12 @@ from panoreel.recorder.protocol import (
     Troubled,
 )
 from tests.servers.child import Child, pictures, recording
-from tests.servers.leftovers import dead_sockets, orphaned_memory, still_alive
+from tests.servers.leftovers import nothing_left, still_alive
 from tests.servers.nats import free_ports
 from tests.servers.pages import Site, serve_pages
 from tests.servers.tls import self_signed_certificate
 
 NOTICED_S, GOING_ON_S = 1.0, 3.0
-SLACK = 3
-"""By how much a test may exceed what is promised: this machine may have other work to do."""
 
 GREEN = """<style>html { background: #080 } body { font: 60px monospace; margin: 0 }</style><b></b><script>
     let number = 0;
@@ -146,9 +144,10 @@ def is_heard(path: Path) -> bool:
         (["driver/node", "renderer"], ["browser", "crashed"]),
     ],
 )
-def test_a_recording_survives_what_it_runs(site: Site, names: list[str], causes: list[str]) -> None:
-    before = dead_sockets() | orphaned_memory()
-    with recording(f"{site.address}/", 120) as child:
+def test_a_recording_survives_what_it_runs(
+    site: Site, names: list[str], causes: list[str], slack: float
+) -> None:
+    with nothing_left(), recording(f"{site.address}/", 120) as child:
         child.await_start()
         started, lost_s, programs = time.monotonic(), 0.0, child.programs()
         for name, cause in zip(names, causes, strict=True):
@@ -157,16 +156,16 @@ def test_a_recording_survives_what_it_runs(site: Site, names: list[str], causes:
             killed, killed_at = time.monotonic(), datetime.now(UTC)
             heard: list[Report] = []
             until(child, Interrupted, heard)
-            assert time.monotonic() - killed < NOTICED_S * SLACK
+            assert time.monotonic() - killed < NOTICED_S * slack
             until(child, Restored, heard)
-            assert time.monotonic() - killed < GOING_ON_S * SLACK
+            assert time.monotonic() - killed < GOING_ON_S * slack
             *troubled, interrupted, restored = heard
             assert isinstance(interrupted, Interrupted)
             assert isinstance(restored, Restored)
             assert len(troubled) == (cause == "crashed")
             assert (interrupted.cause, restored.cause) == (cause, cause)
             assert restored.began == interrupted.wall_time
-            assert -0.5 < (restored.began - killed_at).total_seconds() < NOTICED_S * SLACK
+            assert -0.5 < (restored.began - killed_at).total_seconds() < NOTICED_S * slack
             lost_s += (restored.ended - restored.began).total_seconds()
             programs += child.programs()
         record_for(2.5)
@@ -179,13 +178,12 @@ def test_a_recording_survives_what_it_runs(site: Site, names: list[str], causes:
         child.await_report(Restored)
         assert child.await_report(Measured).quality.gaps == len(names) + 1
         stopped = child.await_report(Stopped)
-        assert stopped.duration_s == pytest.approx(recorded_s, abs=1)
+        assert stopped.duration_s == pytest.approx(recorded_s, abs=0.5 * slack)
         check_only_green(child)
         assert sum(len(pictures(path)) for path in segments(child)) == stopped.frames
         assert any(is_heard(path) for path in segments(child)[-2:])
-        child.process.wait(10)
+        child.process.wait(30)
         assert still_alive(programs) == []
-    assert dead_sockets() | orphaned_memory() == before
 
 
 @pytest.mark.parametrize(
@@ -304,9 +302,12 @@ def test_trouble_is_mended_and_left_out(site: Site, tmp_path: Path) -> None:
 
 
 def go(site: Site, where: str) -> None:
-    """Send the page there."""
+    """Send the page there, which asks where to go ten times a second, or as often as it can."""
+    asked, deadline = len(site.asked("/where")), time.monotonic() + 5
     site.pages["/where"] = where
-    time.sleep(0.4)  # it asks where to go more often than that
+    while len(site.asked("/where")) == asked and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)
     site.pages["/where"] = "stay"
 
 

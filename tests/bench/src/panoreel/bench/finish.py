@@ -27,9 +27,6 @@ from panoreel.eventlog.log import EventLog, open_log
 from panoreel.eventlog.segments import announce
 
 CAUSE: Final = Cause(actor="bench")
-NO_ROOM: Final = {"PANOREEL_WARM_RECORDINGS": "0", "PANOREEL_CORES_PER_RECORDING": "1000000"}
-"""The stack's own recorder takes no task: what records here is the benchmark."""
-
 MUXERS: Final[tuple[Muxer, ...]] = ("mp4", "hls")
 PATIENCE_S: Final = 900.0
 PAGE: Final = "http://127.0.0.1/"
@@ -39,7 +36,8 @@ def measure(minutes: Sequence[int], muxers: Sequence[Muxer], rounds: int) -> dic
     """`{"rows": [{"recorded_s", "muxer", "finish_s", "bytes"}]}`: medians of so many rounds each."""
     with tempfile.TemporaryDirectory(prefix="panoreel-bench-") as directory:
         fed = film(Path(directory), EncoderParameters(width=1280, height=720))
-    with running_stack(NO_ROOM) as stack:
+    # What records here is the benchmark.
+    with running_stack({"PANOREEL_WARM_RECORDINGS": "0"}) as stack, stack.recorder_held():
         rows = [
             asyncio.run(_row(stack, fed, length, muxer, rounds)) for length in minutes for muxer in muxers
         ]

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from panoreel.bench.errors import BenchError
 from panoreel.client import Panoreel
 
@@ -21,11 +23,26 @@ START_TIMEOUT_S: Final = 60.0
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack that runs: who speaks to its API, its broker, its data, and the keys that seal secrets."""
+    """A stack that runs: who speaks to its API, its broker, its data, and its process."""
 
     client: Panoreel
     nats_url: str
     directory: Path
+    process_id: int
+
+    @contextmanager
+    def recorder_held(self) -> Iterator[None]:
+        """No task is claimed for as long as the context lasts: the recorder's process is stopped."""
+        [recorder] = [
+            child
+            for child in psutil.Process(self.process_id).children()
+            if "panoreel.recorder" in child.cmdline()
+        ]
+        recorder.suspend()
+        try:
+            yield
+        finally:
+            recorder.resume()
 
 
 @contextmanager
@@ -42,7 +59,7 @@ def running_stack(env: Mapping[str, str]) -> Iterator[Stack]:
         try:
             at = _endpoints(data / "endpoints.json", process)
             with Panoreel(at["api"], at["app_key"], at["app_secret"]) as client:
-                yield Stack(client, at["nats"], data)
+                yield Stack(client, at["nats"], data, process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()
