@@ -11,6 +11,7 @@ SERVICES := $(notdir $(patsubst %/,%,$(dir $(wildcard services/*/pyproject.toml)
 # Tests that wait more than they compute run beside each other, so many at once. Recordings need the machine alone.
 WORKERS ?= 2
 BESIDE := contracts client $(addprefix services/,dispatch notifier transcoder uploader) deploy tests/conformance tests/javascript
+ALONE := $(filter-out $(BESIDE) tests/servers %/__pycache__,$(patsubst %/,%,$(wildcard services/*/ tests/*/)))
 
 export URL OUT
 export UV_PYTHON_DOWNLOADS := never
@@ -34,7 +35,7 @@ test: setup
 	@command -v node >/dev/null || deploy/local/setup.sh nodejs
 	@deploy/local/setup.sh $(PEERS)
 	$(BIN)/pytest -m "not soak" --numprocesses $(WORKERS) --dist worksteal $(BESIDE)
-	$(BIN)/pytest -m "not soak" $(BESIDE:%=--ignore=%)
+	$(BIN)/pytest -m "not soak" $(ALONE)
 
 bench: setup ## the API's figures in JSON, 1 if a target is missed; the recorder's into docs/benchmarks.md, half an hour
 	@deploy/local/setup.sh $(PEERS)

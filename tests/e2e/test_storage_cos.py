@@ -41,7 +41,7 @@ def start(s3: "S3Client", panoreel: Panoreel, url: str) -> str:
     while len(resting(s3, panoreel, "segments", task_id)) < 2:
         assert time.monotonic() < deadline, panoreel.act("Describe", TaskID=task_id)
         time.sleep(0.2)
-    assert list((panoreel.data / "blobs").rglob("*.mp4")) == []
+    assert list((panoreel.data / "blobs").rglob(f"*{task_id}*")) == []
     return task_id
 
 

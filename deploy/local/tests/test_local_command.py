@@ -50,6 +50,7 @@ def test_a_taken_port_is_named_with_the_option_that_helps(tmp_path: Path) -> Non
         ("--width", "9999"),
         ("--height", "-1"),
         ("--out", "/no/such/directory/x.mp4"),
+        ("--out", "x.m3u8"),
         ("--server", "localhost:1"),
         ("--server", "http://[::1"),
     ],

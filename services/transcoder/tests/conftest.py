@@ -32,7 +32,9 @@ def encode(tmp_path_factory: pytest.TempPathFactory) -> Encode:
     """
     encoded: dict[str, list[Segment]] = {}
 
-    def run(epoch: int, steps: list[int], *, parameters: dict[str, object] | None = None, **options: object):
+    def run(
+        epoch: int, steps: list[int], *, parameters: dict[str, object] | None = None, **options: object
+    ) -> list[Segment]:
         options |= {"epoch": epoch, "steps": steps, "parameters": parameters or {}}
         order = json.dumps(options)
         if order not in encoded:

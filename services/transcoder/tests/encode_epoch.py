@@ -2,6 +2,7 @@
 
 Its pictures carry the numbers from `number` on, each shown for a step of 90 kHz ticks, with a tone to it.
 Before those at the indexes `pauses` the recording is paused, which is at a multiple of 1920 ticks.
+With `noise`, no picture is like the one before it, so that there are many bytes.
 Prints a `SegmentMedia` a line.
 """
 
@@ -32,6 +33,7 @@ def encode(
     frequency: float = 440,
     phase: float = 0,
     pauses: Sequence[int] = (),
+    noise: bool = False,
 ) -> None:
     spool, partial = Path(directory), Path(directory) / "partial"
     partial.mkdir(parents=True)
@@ -46,7 +48,8 @@ def encode(
     )
     width, height = parameters.get("width", WIDTH), parameters.get("height", HEIGHT)
     shape = (height // 4 + 1, width // 2 + 1, 4)
-    texture = np.random.default_rng(epoch).integers(0, 256, shape, np.uint8)
+    random = np.random.default_rng(epoch)
+    texture = random.integers(0, 256, shape, np.uint8)
     texture = texture.repeat(4, 0).repeat(4, 1)
     begins = list(accumulate(steps, initial=0))
     samples = np.arange(begins[-1] * 48_000 // 90_000)
@@ -55,6 +58,8 @@ def encode(
         if index in pauses:
             encoder.cut(begin)
         picture = texture[:height, 2 * index % width :][:, :width].copy()
+        if noise:
+            picture = random.integers(0, 256, picture.shape, np.uint8)
         for bit in range(16):
             picture[:BIT, bit * BIT : (bit + 1) * BIT] = 255 * (number + index >> bit & 1)
         if parameters.get("tracks") == "audio":

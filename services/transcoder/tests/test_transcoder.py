@@ -1,16 +1,18 @@
 """Recordings in a real log, with real segments in a real blob store, packaged ahead of Stop and then."""
 
 import io
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import av
 import pytest
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from panoreel.blobs.errors import BlobNotFound
+from panoreel.blobs.errors import BlobNotFound, BlobsUnavailable
 from panoreel.blobs.keys import segments_prefix
 from panoreel.blobs.shared import BlobStores
 from panoreel.contracts.envelope import StoredEvent
@@ -26,7 +28,7 @@ from panoreel.eventlog.errors import Permanent, Transient
 from panoreel.eventlog.log import EventLog
 from panoreel.eventlog.outputs import OutputFacts
 from panoreel.eventlog.secrets import SecretStore, TaskSecrets
-from panoreel.transcoder.worker import LATE, Transcoder
+from panoreel.transcoder.worker import AWAY, LATE, Transcoder
 from services.transcoder.tests.recordings import Recording
 
 SECOND = 90_000
@@ -179,6 +181,29 @@ async def test_a_missing_segment_is_waited_for_and_then_left_out(
     frames = sum(segment.frames for segment in media[:4])
     assert [output.frames for output in task.outputs[:2]] == [frames, frames]
     assert [gap.output_s for gap in task.gaps] == [media[3].end_sample / 48_000]
+
+
+async def test_media_is_not_lost_while_its_store_is_away(
+    log: EventLog, stores: BlobStores, secrets: SecretStore, encode: Encode, tmp_path: Path
+) -> None:
+    """A directory that is not mounted is empty, however long it lasts."""
+    recording = await Recording.begun(log, stores)
+    media = encode(1, STEPS)
+    await recording.announce(media)
+    event = minutes_later(await recording.stop(media[-1].index))
+    transcoder = Transcoder(log, stores, secrets)
+    mounted = (tmp_path / "blobs").rename(tmp_path / "mounted")
+    (tmp_path / "blobs").mkdir()
+    with pytest.raises(BlobsUnavailable, match="not the one that the other services use"):
+        await transcoder.close(event)
+    past = event.envelope.time - AWAY
+    with pytest.raises(Permanent, match="tried for 1440 minutes"):
+        await transcoder.close(replace(event, envelope=replace(event.envelope, time=past)))
+    shutil.rmtree(tmp_path / "blobs")
+    mounted.rename(tmp_path / "blobs")
+    await transcoder.close(event)
+    task = await recording.task()
+    assert (task.outputs[0].frames, task.gaps) == (450, ())
 
 
 async def test_what_another_recorder_had_taken_over_is_not_shown(

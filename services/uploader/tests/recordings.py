@@ -33,7 +33,7 @@ class Recording:
     blobs: Blobs
     task_id: str = field(default_factory=lambda: f"task-{uuid4().hex}")
     contents: dict[OutputKind, list[bytes]] = field(default_factory=dict)
-    """Of each output its pieces."""
+    """Of each output its pieces; one is empty if nothing of it could be read."""
     heads: dict[OutputKind, bytes] = field(default_factory=dict)
     """Of each output what precedes its pieces, or is all of it."""
 
@@ -111,6 +111,10 @@ class Recording:
         """End the recording and report its outputs: `heads` tells how long what precedes their pieces is."""
         for command in (commands.Stop("api"), commands.ReportStopped(1, 0, frames=180)):
             await self.log.execute(self.task_id, command, CAUSE)
+        return await self.report(**heads)
+
+    async def report(self, **heads: int) -> StoredEvent:
+        """Report the outputs of what nobody records any more; `heads` as `stop`."""
         kinds: tuple[OutputKind, ...] = ("mp4", "hls", "sprites", "poster")
         outputs = [
             self._output(kind, heads.get(kind, 0)) for kind in kinds if kind in heads or kind in self.contents
@@ -130,7 +134,7 @@ class Recording:
             bytes=head_bytes + sum(map(len, pieces)),
             duration_s=PIECE_S * max(len(pieces), 1),
             frames=180,
-            pieces=tuple(range(len(pieces))),
+            pieces=tuple(number for number, content in enumerate(pieces) if content),
             **told,
         )
 

@@ -25,7 +25,16 @@ from panoreel.eventlog.outputs import tell_once
 from panoreel.uploader.settings import UploaderSettings
 from panoreel.uploader.worker import Uploader
 from services.uploader.tests.conftest import Package, Record
-from services.uploader.tests.objects import content_types, forget, objects, parts, unfinished
+from services.uploader.tests.objects import (
+    cache_controls,
+    content_types,
+    forget,
+    lines,
+    objects,
+    parts,
+    unfinished,
+    unsigned,
+)
 from services.uploader.tests.recordings import MIB, Recording
 from tests.servers.nats import NatsServer
 from tests.servers.seaweed import Seaweed
@@ -115,11 +124,11 @@ async def test_what_is_packaged_is_shipped_while_the_recording_runs(
             await uploader.ship(piece)
     early = objects(seaweed, directory)
     assert set(early) == {"x-00000.ts", "x-00001.ts", "x-live.m3u8", "x-sprites-00000.jpg"}
-    assert early["x-live.m3u8"].split()[-1] == b"x-00001.ts"
+    assert lines(early["x-live.m3u8"])[-1] == "x-00001.ts"
     assert parts(seaweed, f"{directory}/x.mp4") == {2}
     [live] = (await recording.task()).files
-    assert (live.kind, live.filename) == ("live", "x-live.m3u8")
-    assert live.url == f"{seaweed.endpoint}/{seaweed.bucket}/{directory}/x-live.m3u8"
+    assert (live.kind, unsigned(live.filename)) == ("live", "x-live.m3u8")
+    assert live.url == f"{seaweed.endpoint}/{seaweed.bucket}/{directory}/{live.filename}"
 
     # What is packaged last may not be shipped before the close.
     await recording.package("mp4", SIZES["mp4"][-1])
@@ -135,7 +144,7 @@ async def test_what_is_packaged_is_shipped_while_the_recording_runs(
         recording.heads["poster"],
     )
     for playlist in ("x.m3u8", "x-live.m3u8"):
-        assert stored[playlist].split()[-2:] == [b"x-00002.ts", b"#EXT-X-ENDLIST"]
+        assert lines(stored[playlist])[-2:] == ["x-00002.ts", "#EXT-X-ENDLIST"]
     assert unfinished(seaweed, directory) == []
 
     task = await recording.task()
@@ -144,13 +153,14 @@ async def test_what_is_packaged_is_shipped_while_the_recording_runs(
     assert [video.bytes for video in task.videos] == [len(recording.whole("mp4")), sum(SIZES["hls"])]
     assert [video.duration_s for video in task.videos] == [18, 18]
     assert task.videos[0].url == f"{seaweed.endpoint}/{seaweed.bucket}/{directory}/x.mp4"
-    told = {file.kind: file.filename for file in task.files}
+    told = {file.kind: unsigned(file.filename) for file in task.files}
     names = {"live": "x-live.m3u8", "poster": "x.jpg", "sprites": "x-sprites.vtt", "manifest": "x.json"}
     assert told == names
     assert content_types(seaweed, directory) == CONTENT_TYPES
+    assert cache_controls(seaweed, directory) == {"x.m3u8": "no-cache", "x-live.m3u8": "no-cache"}
     manifest = json.loads(stored.pop("x.json"))
     stored.pop("x-live.m3u8")
-    assert {file["Name"]: (file["Bytes"], file["Sha256"]) for file in manifest["Files"]} == {
+    assert {unsigned(file["Name"]): (file["Bytes"], file["Sha256"]) for file in manifest["Files"]} == {
         name: (len(content), hashlib.sha256(content).hexdigest()) for name, content in stored.items()
     }
     assert manifest["TaskID"] == recording.task_id
@@ -209,6 +219,18 @@ async def test_a_live_playlist_has_no_hole(
     for number, segments in ((0, 1), (2, 1), (1, 3)):
         await uploader.ship(pieces[number])
         assert objects(seaweed, directory)["x-live.m3u8"].count(b"#EXTINF") == segments
+
+
+async def test_a_live_playlist_ends_although_a_piece_could_not_be_made(
+    uploader: Uploader, record: Record, seaweed: Seaweed, directory: str
+) -> None:
+    recording = await record(OutputRequest(muxers=("hls",), target_dir=directory, target_name="x"))
+    await uploader.ship(await recording.package("hls", 100))
+    recording.contents["hls"].append(b"")
+    await uploader.ship(await recording.package("hls", 100))
+    assert b"-00002.ts" not in objects(seaweed, directory)["x-live.m3u8"]
+    await uploader.close(await recording.stop())
+    assert lines(objects(seaweed, directory)["x-live.m3u8"])[-2:] == ["x-00002.ts", "#EXT-X-ENDLIST"]
 
 
 async def test_an_upload_that_another_replica_begins_at_once_is_the_only_one(
@@ -373,6 +395,18 @@ async def test_a_file_of_another_application_stays(
     with pytest.raises(Permanent, match="of another application"):
         await shipped("school-b", *long)
     assert objects(seaweed, directory)["x.mp4"] == again.whole("mp4")
+
+
+async def test_giving_up_on_a_playlist_alone_is_told(
+    uploader: Uploader, record: Record, directory: str
+) -> None:
+    asked = OutputRequest(muxers=("hls",), target_dir=directory, target_name="x")
+    recording = await record(asked)
+    await recording.package("hls", 10)
+    await uploader.give_up(await recording.stop(), Failure(code="InternalError", message="refused"))
+    failure = (await recording.task()).failure
+    assert failure
+    assert failure.message.startswith("video upload failed(refused)")
 
 
 @pytest.mark.parametrize("sizes", [(), (5 * MIB, 10)])

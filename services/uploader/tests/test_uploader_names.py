@@ -88,6 +88,21 @@ def test_url(output: dict[str, str], changes: dict[str, str], url: str) -> None:
     assert destination_of(task_with(**output), settings_with(**changes)).result("mp4").url == url
 
 
+SIGN = "45a6eccf"
+
+
+def test_parts_of_results_of_one_name_do_not_mix() -> None:
+    one, other = (
+        task_with(target_dir="a", target_name="b", muxers=("hls",)).model_copy(update={"task_id": task_id})
+        for task_id in ("one", "other")
+    )
+    ones, others = (destination_of(task, settings_with()) for task in (one, other))
+    assert ones.result("hls") == others.result("hls")
+    assert ones.live() != others.live()
+    assert ones.segment(0) != others.segment(0)
+    assert ones.sheet(0) != others.sheet(0)
+
+
 def test_destination() -> None:
     task = task_with(region="ap-chengdu", target_dir="a", target_name="b/c", muxers=("mp4", "hls"))
     destination = destination_of(task, settings_with())
@@ -107,9 +122,9 @@ def test_destination() -> None:
     assert [place.key.removeprefix("a/b/c") for place in places] == [
         ".mp4",
         ".m3u8",
-        "-00042.ts",
-        "-live.m3u8",
-        "-sprites-00003.jpg",
+        f"-{SIGN}-00042.ts",
+        f"-{SIGN}-live.m3u8",
+        f"-{SIGN}-sprites-00003.jpg",
         "-sprites.vtt",
         ".jpg",
         ".json",

@@ -6,18 +6,24 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
 
+from panoreel.blobs.shared import BlobStores
 from panoreel.contracts.events import OutputRequest
 from panoreel.contracts.task import Phase
 from panoreel.eventlog.log import EventLog
 from panoreel.eventlog.topology import OUTPUTS, SHIPPING, TASKS, UPLOADER
 from panoreel.uploader.settings import UploaderSettings
+from panoreel.uploader.worker import Uploader
 from services.uploader.tests.conftest import Package, Record
-from services.uploader.tests.objects import objects, unfinished
+from services.uploader.tests.objects import objects, parts, unfinished
 from services.uploader.tests.process import environment, service
 from services.uploader.tests.recordings import MIB, Recording
 from tests.servers.faulty_store import FaultyStore, Request, cos_refuses, faulty_store, refusal
@@ -91,6 +97,28 @@ async def test_a_store_that_is_away_and_comes_back(
         assert not (tmp_path / "ready").exists()
 
 
+async def test_what_a_store_did_not_take_follows_the_next_that_it_takes(
+    reached: UploaderSettings,
+    faulty: FaultyStore,
+    record: Record,
+    log: EventLog,
+    stores: BlobStores,
+    seaweed: Seaweed,
+) -> None:
+    recording = await record(OutputRequest(muxers=("mp4", "hls"), target_name="x"))
+    uploader = Uploader(reached, log, stores)
+    await recording.package("mp4", 5 * MIB)
+    faulty.refuse = lambda request: FULL if request.method == "PUT" else None
+    for piece in await recording.package_each(("mp4", 8 * MIB), ("hls", 1000), ("hls", 1000)):
+        await uploader.ship(piece)
+    assert objects(seaweed, recording.task_id) == {}
+    faulty.refuse = cos_refuses
+    for piece in await recording.package_each(("mp4", 8 * MIB), ("hls", 1000)):
+        await uploader.ship(piece)
+    assert objects(seaweed, recording.task_id)["x-live.m3u8"].count(b"#EXTINF") == 3
+    assert parts(seaweed, f"{recording.task_id}/x.mp4") == {2, 3}
+
+
 async def test_a_store_that_fails_often(
     reached: UploaderSettings, faulty: FaultyStore, record: Record, seaweed: Seaweed, tmp_path: Path
 ) -> None:
@@ -150,6 +178,35 @@ async def test_a_store_that_is_full(
             assert "QuotaExceeded: The bucket is full); its media is kept for 30 days" in failure.message
 
 
+async def test_what_goes_to_the_backup_store_leaves_no_upload_at_its_target(
+    reached: UploaderSettings,
+    faulty: FaultyStore,
+    record: Record,
+    log: EventLog,
+    stores: BlobStores,
+    seaweed: Seaweed,
+) -> None:
+    backup: dict[str, Any] = {
+        "backup_bucket": seaweed.bucket,
+        "backup_endpoint": seaweed.endpoint,
+        "backup_region": seaweed.region,
+        "backup_access_key": SecretStr(seaweed.access_key),
+        "backup_secret_key": SecretStr(seaweed.secret_key),
+        "s3_bucket": f"target-{uuid4().hex}",
+    }
+    with closing(seaweed.client()) as client:
+        client.create_bucket(Bucket=backup["s3_bucket"])
+    recording = await record()
+    uploader = Uploader(reached.model_copy(update=backup), log, stores)
+    for size in (5 * MIB, 8 * MIB):
+        await uploader.ship(await recording.package("mp4", size))
+    assert unfinished(seaweed, recording.task_id, backup["s3_bucket"])
+    faulty.refuse = lambda request: FULL if request.method == "PUT" else None
+    await uploader.close(await recording.stop(mp4=1000))
+    await expect_result(recording, seaweed)
+    assert unfinished(seaweed, recording.task_id, backup["s3_bucket"]) == []
+
+
 @pytest.mark.parametrize("recordings", [1, pytest.param(5, marks=pytest.mark.soak)])
 async def test_a_service_that_is_killed_at_any_moment(
     settings: UploaderSettings,
@@ -159,7 +216,7 @@ async def test_a_service_that_is_killed_at_any_moment(
     recordings: int,
     log: EventLog,
 ) -> None:
-    """Each recording survives three kills while it runs, and three after its end."""
+    """Each recording survives three kills while it runs, and three after its end, of two replicas each."""
     for stream, consumer in ((TASKS, UPLOADER), (OUTPUTS, SHIPPING)):
         await log.js.add_consumer(stream, replace(consumer, ack_wait_s=2).config())
     moments = random.Random()
@@ -171,8 +228,11 @@ async def test_a_service_that_is_killed_at_any_moment(
                 await recording.package_each(("mp4", 8 * MIB), ("hls", 1000), ("hls", 1000))
             elif kill == 3:
                 await recording.stop(mp4=1000)
-            async with service(settings, tmp_path):
-                await asyncio.sleep(moments.uniform(0, 1))
+            async with AsyncExitStack() as replicas:
+                for replica in ("a", "b"):
+                    (tmp_path / replica).mkdir(exist_ok=True)
+                    await replicas.enter_async_context(service(settings, tmp_path / replica))
+                    await asyncio.sleep(moments.uniform(0, 0.5))
         async with service(settings, tmp_path):
             await expect_result(recording, seaweed)
 

@@ -14,7 +14,16 @@ from panoreel.blobs.keys import segment_key
 from panoreel.blobs.shared import BlobStores
 from panoreel.blobs.store import Blobs
 from panoreel.contracts import commands
-from panoreel.contracts.events import Failure, OutputsUploaded, StorageType, UploadFailed
+from panoreel.contracts.events import (
+    ClipCreated,
+    ClipRange,
+    ClipSource,
+    Failure,
+    OutputsUploaded,
+    StorageType,
+    UploadFailed,
+)
+from panoreel.contracts.media import EncoderParameters
 from panoreel.eventlog.log import EventLog
 from panoreel.eventlog.outputs import tasks_with_media
 from panoreel.uploader import sweeper
@@ -89,9 +98,11 @@ async def test_a_failed_task_is_kept_for_longer_and_leaves_no_upload(
     assert has_media(blobs, failed)
     assert len(unfinished(seaweed, failed.task_id)) == 1
     monkeypatch.setattr(sweeper, "ABANDONED", timedelta())
+    assert await sweeping().sweep() == []
+    assert unfinished(seaweed, failed.task_id) == []
+    assert has_media(blobs, failed)
     assert await sweeping(failed_retention_days=0).sweep() == [failed.task_id]
     assert not has_media(blobs, failed)
-    assert unfinished(seaweed, failed.task_id) == []
 
 
 async def test_an_upload_that_is_given_up_is_aborted(
@@ -106,6 +117,29 @@ async def test_an_upload_that_is_given_up_is_aborted(
         await recording.stop(mp4=10), Failure(code="InternalError", message="the store is full")
     )
     assert unfinished(seaweed, recording.task_id) == []
+
+
+async def test_a_clip_that_is_given_up_leaves_nothing_that_would_never_be_removed(
+    settings: UploaderSettings, log: EventLog, stores: BlobStores, blobs: Blobs
+) -> None:
+    clip = Recording(log, blobs)
+    created = ClipCreated(
+        clip=ClipSource(task_id="recording", ranges=(ClipRange(start_s=0, end_s=1),)),
+        record_url="https://example.com/",
+        secrets_key=clip.task_id,
+        encoder=EncoderParameters(width=1280, height=720),
+        storage_type="cfs",
+    )
+    await log.execute(clip.task_id, commands.CreateClip(created), CAUSE)
+    packaged = await clip.report(mp4=10)
+    [output] = (await clip.task()).outputs
+    uploader = Uploader(settings, log, stores)
+    await uploader.give_up(packaged, Failure(code="InternalError", message="the store is full"))
+    failure = (await clip.task()).failure
+    assert failure
+    assert failure.message == "video upload failed(the store is full)"
+    with pytest.raises(BlobNotFound):
+        blobs.read(output.blob_key or "")
 
 
 async def test_media_of_a_task_that_the_log_has_forgotten_is_removed_by_its_age(

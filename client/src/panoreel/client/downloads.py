@@ -1,14 +1,16 @@
 """Fetching a finished video: the target appears, or is replaced, only when the file is complete.
 
-Of HLS the target is the playlist, and the segments that it names lie beside it before it appears.
+Of HLS the target is the playlist, and its segments lie beside it before it appears. They are called after the
+target, since recordings that have no name of their own have segments of the same names.
 """
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -27,7 +29,7 @@ _NAME: Final = re.compile(r"(?!\.{1,2}$)[^/\\?:\x00-\x1f]+")
 class Incoming:
     """The file of `url` on its way to `target`; `expected_bytes` is what the server has announced, if it has.
 
-    `before_bytes` is what had arrived of the same video before.
+    `before_bytes` is what had arrived of the same video before; `playlist`, of HLS, what `target` will say.
     """
 
     url: str
@@ -35,6 +37,7 @@ class Incoming:
     sink: BinaryIO
     before_bytes: int = 0
     expected_bytes: int | None = None
+    playlist: str | None = None
 
     def write(self, chunk: bytes) -> int:
         """Add to the file; how many bytes there are of the video."""
@@ -61,15 +64,21 @@ class Incoming:
         if not httpx.URL(self.url).path.endswith(PLAYLIST):
             return []
         self.sink.flush()
-        lines = _part(self.target).read_text(errors="replace").splitlines()
+        lines = _part(self.target).read_text("utf-8", errors="replace").splitlines()
         # RFC 8216 §4.1: every line that is neither blank nor begins with # is a URI.
         names = [line for line in lines if line and not line.startswith("#")]
-        for name in names:
-            if not _NAME.fullmatch(name) or name == self.target.name:
-                raise DownloadFailed(
-                    f"{self.url}: the playlist names {name!r}, which cannot be put beside it"
-                )
-        return [(str(httpx.URL(self.url).join(name)), self.target.with_name(name)) for name in names]
+        targets = {name: self._beside(name) for name in names}
+        references = {name: _reference(target) for name, target in targets.items()}
+        self.playlist = "".join(f"{references.get(line, line)}\n" for line in lines)
+        return [(str(httpx.URL(self.url).join(name)), target) for name, target in targets.items()]
+
+    def _beside(self, name: str) -> Path:
+        if _NAME.fullmatch(name):
+            own = f"{PurePosixPath(urlsplit(self.url).path).stem}-"
+            called = f"{self.target.stem}-{name.removeprefix(own)}" if name.startswith(own) else name
+            if called != self.target.name:
+                return self.target.with_name(called)
+        raise DownloadFailed(f"{self.url}: the playlist names {name!r}, which cannot be put beside it")
 
 
 @contextmanager
@@ -83,6 +92,8 @@ def incoming(url: str, target: Path, before_bytes: int = 0) -> Iterator[Incoming
         got = part.stat().st_size
         if file.expected_bytes not in (None, got):
             raise DownloadFailed(f"{url}: {got} bytes of {file.expected_bytes} arrived")
+        if file.playlist is not None:
+            part.write_text(file.playlist, "utf-8")
         part.replace(target)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise DownloadFailed(f"{url}: {error}") from error
@@ -99,6 +110,12 @@ def check_target(target: Path) -> None:
     with suppress(FileExistsError):
         part.open("xb").close()
         part.unlink()
+
+
+def _reference(target: Path) -> str:
+    """How a playlist names a file beside it: as it is, for players do not decode the names of files."""
+    # RFC 3986 §4.2: a colon would make a scheme of what is before it; RFC 8216 §4.1: # makes a comment.
+    return f"./{target.name}" if ":" in target.name or target.name.startswith("#") else target.name
 
 
 def _part(target: Path) -> Path:

@@ -141,7 +141,7 @@ class Panoreel:
     ) -> None:
         """Fetch a finished video; `target` appears, or is replaced, only when the file is complete.
 
-        Of HLS, `target` is the playlist; its segments go beside it under their own names.
+        Of HLS, `target` is the playlist; its segments go beside it, called after it.
         """
         url = video.file_url
         with (

@@ -37,6 +37,11 @@ class ObjectPlace:
         """What its name says that it is (IANA; RFC 8216 §4 for playlists)."""
         return _CONTENT_TYPES.get(PurePosixPath(self.key).suffix, "application/octet-stream")
 
+    @property
+    def cache_control(self) -> str | None:
+        """Playlists grow: a cache must ask whether the one it keeps is still the same (RFC 9111 §5.2.2.4)."""
+        return "no-cache" if self.key.endswith(".m3u8") else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreAccess:

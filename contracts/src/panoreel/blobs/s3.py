@@ -24,7 +24,7 @@ from panoreel.blobs.refusals import explained
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef, PutObjectRequestTypeDef
 
 CONNECT_TIMEOUT_S: Final = 5
 READ_TIMEOUT_S: Final = 60
@@ -112,15 +112,18 @@ def send_bytes(client: "S3Client", place: ObjectPlace, content: bytes) -> str:
 def put(client: "S3Client", place: ObjectPlace, content: bytes) -> str:
     """As `send_bytes`, for whoever may not look at what was stored: the store's answer confirms its MD5."""
     digest = Digest(content)
+    request: PutObjectRequestTypeDef = {
+        "Bucket": place.bucket,
+        "Key": place.key,
+        "Body": content,
+        "ContentMD5": digest.header,
+        "ContentType": place.content_type,
+        "Metadata": _metadata(place, sha256(content).hexdigest()),
+    }
+    if place.cache_control:
+        request["CacheControl"] = place.cache_control
     with explained():
-        answer = client.put_object(
-            Bucket=place.bucket,
-            Key=place.key,
-            Body=content,
-            ContentMD5=digest.header,
-            ContentType=place.content_type,
-            Metadata=_metadata(place, sha256(content).hexdigest()),
-        )
+        answer = client.put_object(**request)
     return digest.confirmed_by(answer)
 
 

@@ -36,8 +36,10 @@ class BlobStores:
         """What the stores are called."""
         return tuple(self._stores)
 
-    async def of(self, storage_type: StorageType) -> Blobs:
+    async def of(self, storage_type: StorageType, *, anew: bool = False) -> Blobs:
         """The store of a task, which is the one that the other services use.
+
+        That is checked once, and `anew` for whoever takes what is missing there for lost.
 
         Raises:
             StorageMissing: there is none.
@@ -47,7 +49,7 @@ class BlobStores:
         """
         self.require(storage_type)
         blobs = self._stores[storage_type]
-        if storage_type not in self._checked:
+        if anew or storage_type not in self._checked:
             await self._check(storage_type, blobs)
             self._checked.add(storage_type)
         return blobs

@@ -21,9 +21,10 @@ REGION_PATTERN: Final = r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?"
 
 EXTENSIONS: Final[Mapping[Muxer, str]] = {"mp4": ".mp4", "hls": ".m3u8"}
 
-_LONGEST_SUFFIX: Final = "-sprites-00000.jpg"
+_LONGEST_SUFFIX: Final = "-01234567-sprites-00000.jpg"
 """Of what lies beside a result under its name."""
 
+_SIGN_DIGITS: Final = 8
 _PLAYLIST: Final = "playlist"
 _RAW: Final = "raw/"
 _ANY_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,6 +62,15 @@ def result_key(output: OutputRequest, muxer: Muxer, task_id: str, created: datet
 def sibling(key: str, suffix: str) -> str:
     """The key of a file that lies beside a result: `<name><suffix>`."""
     return key.rpartition(".")[0] + suffix
+
+
+def part(key: str, task_id: str, suffix: str) -> str:
+    """The key of one of many files that belong to a result: `<name>-<sign of the task><suffix>`.
+
+    Results of the same name may replace each other as a whole, but their parts never mix. `task_id` is the
+    one in the log.
+    """
+    return sibling(key, f"-{sha256(task_id.encode()).hexdigest()[:_SIGN_DIGITS]}{suffix}")
 
 
 def check(output: OutputRequest, task_id: str) -> None:

@@ -8,6 +8,8 @@ ANY_SEGMENT = "segment.>"
 ANY_TIMER = "timer.>"
 ANY_OUTPUT = "output.>"
 ANY_PACKAGED = "output.*.*.*.packaged"
+ANY_FIRST_SEGMENT = "segment.*.*.0"
+ANY_FIRST_OUTPUT = "output.*.*.0.*"
 
 
 def of_event(task_id: str, event: Event) -> str:

@@ -107,12 +107,15 @@ async def purge(log: EventLog, task_id: str) -> None:
 async def tasks_with_media(log: EventLog) -> list[str]:
     """The ids of all tasks that have segments or pieces.
 
+    Only the first one of each recorder and output is asked for: the server names 100 000 subjects, and is
+    silent about the others.
+
     Raises:
         LogUnavailable: JetStream did not answer.
     """
     found: set[str] = set()
     try:
-        for stream, subject in ((SEGMENTS, subjects.ANY_SEGMENT), (OUTPUTS, subjects.ANY_OUTPUT)):
+        for stream, subject in ((SEGMENTS, subjects.ANY_FIRST_SEGMENT), (OUTPUTS, subjects.ANY_FIRST_OUTPUT)):
             info = await log.js.stream_info(stream, subjects_filter=subject)
             found |= {subjects.task_id_of(name) for name in info.state.subjects or {}}
     except (nats.errors.Error, TimeoutError) as error:

@@ -85,7 +85,11 @@ def _reaction(name: str, *to: type[Event]) -> DurableConsumer:
     return DurableConsumer(name, tuple(subjects.any_task(event) for event in to))
 
 
-TRANSCODER: Final = _reaction("transcoder-package", events.RecordingStopped)
+# The transcoder itself decides when media has been out of reach for too long. In several lanes: a recording
+# of which much is left to do must not keep others waiting.
+TRANSCODER: Final = DurableConsumer(
+    "transcoder-package", (subjects.any_task(events.RecordingStopped),), max_deliver=-1, lanes=4
+)
 CLIPS: Final = _reaction("transcoder-clip", events.ClipCreated)
 # Work ahead of Stop is never given up: what it could not do is left to what follows Stop.
 PACKAGING: Final = DurableConsumer(

@@ -149,8 +149,17 @@ for group in entry_points(group="panoreel.commands"):
 
 
 def _outs(out: Path | None, formats: tuple[Muxer, ...]) -> tuple[Path, ...]:
-    """A file for each format: the one that is named, or with several, one of each extension."""
+    """A file for each format: the one that is named, or with several, one of each extension.
+
+    Raises:
+        BadParameter: the file is called after another format than its own.
+    """
     if out and len(formats) == 1:
+        [muxer] = formats
+        right = EXTENSIONS[muxer]
+        if out.suffix in EXTENSIONS.values() and out.suffix != right:
+            message = f"{out.name} would be {muxer}: call it {out.stem}{right}, or use another --muxer"
+            raise typer.BadParameter(message, param_hint="--out")
         return (out,)
     base = out or Path("recording")
     stem = base.stem if base.suffix in EXTENSIONS.values() else base.name

@@ -21,13 +21,18 @@ STOP_TIMEOUT_S = 20.0
 ALLOWED_NETWORKS = ["127.0.0.0/8", "::1/128"]
 """Who uses a stack of their own records pages of this machine, too."""
 
-RECORDER_CHOICES = (
-    "WARM_RECORDINGS",
-    "MAX_RECORDINGS",
-    "MAX_LOAD",
-    "CORES_PER_RECORDING",
-    "MEMORY_PER_RECORDING_MIB",
-)
+CHOICES = {
+    "dispatch": ("HLS_KEY_MODE",),
+    "recorder": (
+        "WARM_RECORDINGS",
+        "MAX_RECORDINGS",
+        "MAX_LOAD",
+        "CORES_PER_RECORDING",
+        "MEMORY_PER_RECORDING_MIB",
+    ),
+    "uploader": ("MEDIA_RETENTION_H", "FAILED_RETENTION_DAYS"),
+}
+"""What is left to whoever starts the stack: how keys are read, how much is taken on, what is kept."""
 
 
 def settings(
@@ -48,13 +53,14 @@ def settings(
             "PORT": str(api_port),
             "KEY_FILE": str(keys.key_file(directory)),
             "STORAGE_TYPES": json.dumps(["cfs", "cos"]),
+            **_chosen("dispatch"),
         },
         "recorder": {
             **secret_keys,
             **reach,
             **blobs,
             **user,
-            **_chosen(),
+            **_chosen("recorder"),
             "RECORDER_ID": identity.recorder_id,
             "SPOOL_DIR": str(directory.path / "spool"),
             "RUN_DIR": str(directory.run / "recorder"),
@@ -64,16 +70,16 @@ def settings(
             **blobs,
             **_object_store("S3", seaweed.BUCKET, identity, ports),
             "PUBLIC_URL_SCHEME": "http",
+            **_chosen("uploader"),
         },
         "notifier": {**secret_keys, **reach},
     }
 
 
-def _chosen() -> dict[str, str]:
-    """What is left to whoever starts the stack: how much its recorder takes on."""
+def _chosen(service: str) -> dict[str, str]:
     return {
         name: os.environ[variable]
-        for name in RECORDER_CHOICES
+        for name in CHOICES[service]
         if (variable := f"PANOREEL_{name}") in os.environ
     }
 

@@ -48,7 +48,7 @@ class Clips:
             raise _media_removed(task)
         try:
             clip = plan(timeline, task.clip.ranges)
-            blobs = await self._stores.of(task.storage_type)
+            blobs = await self._stores.of(task.storage_type, anew=True)
         except RangeBeyondEnd as error:
             raise Permanent("InvalidRange", str(error)) from error
         except StorageMissing as error:

@@ -14,6 +14,8 @@ from panoreel.contracts.media import AUDIO_SAMPLE_RATE
 from panoreel.contracts.outputs import Piece
 from panoreel.contracts.task import Task
 from panoreel.contracts.timeline import Timeline
+from panoreel.transcoder.mp4.movie import movie
+from panoreel.transcoder.thumbnails import webvtt
 
 _READ_AT_ONCE: Final = 8
 
@@ -25,8 +27,6 @@ def mp4(task: Task, blobs: Blobs, pieces: Sequence[Piece], timeline: Timeline) -
         ParameterSetsDiffer: two segments were encoded with different settings.
         BlobNotFound, OSError: the blob store fails.
     """
-    from panoreel.transcoder.mp4.movie import movie
-
     with ThreadPoolExecutor(_READ_AT_ONCE, "tables") as pool:
         tables = pool.map(lambda piece: blobs.read(piece.index_key or ""), pieces)
         made = movie(timeline, zip(tables, (piece.bytes for piece in pieces), strict=True))
@@ -65,8 +65,6 @@ def sprites(task: Task, blobs: Blobs, pieces: Sequence[Piece], samples: int) -> 
     Raises:
         OSError: the blob store fails.
     """
-    from panoreel.transcoder.thumbnails import webvtt
-
     assert task.output.thumbnails is not None
     result = names.result_key(task.output, task.output.muxers[0], task.public_id, task.create_time)
     name = result.rpartition("/")[2]
@@ -75,7 +73,7 @@ def sprites(task: Task, blobs: Blobs, pieces: Sequence[Piece], samples: int) -> 
         task.output.thumbnails,
         task.encoder,
         # A relative URL: names may hold what means something else there (RFC 3986 §2.2).
-        lambda number: quote(names.sibling(name, f"-sprites-{number:05d}.jpg"), safe=""),
+        lambda number: quote(names.part(name, task.task_id, f"-sprites-{number:05d}.jpg"), safe=""),
     )
     key = output_key(task.task_id, "sprites/vtt")
     blobs.put_bytes(content, key)

@@ -14,7 +14,9 @@ from panoreel.contracts.outputs import Piece
 from panoreel.contracts.task import Task
 from panoreel.eventlog.log import EventLog
 from panoreel.eventlog.outputs import tell_once
+from panoreel.transcoder import hls, thumbnails
 from panoreel.transcoder.errors import SegmentDamaged
+from panoreel.transcoder.mp4 import packaging as mp4
 from panoreel.transcoder.pieces import PackagedPiece, PlannedPiece
 
 _logger = structlog.get_logger()
@@ -55,25 +57,21 @@ class Packer:
         return None
 
     def _packaged(self, planned: PlannedPiece) -> PackagedPiece:
-        # Imported here: the media libraries would slow down every start.
-        if planned.output == "mp4":
-            from panoreel.transcoder.mp4.packaging import package
+        match planned.output:
+            case "mp4":
+                return mp4.package(planned, self._read)
+            case "hls":
+                return hls.package(planned, self._read, self._encryption)
+            case "poster":
+                return thumbnails.package_poster(planned, self._read)
+            case "sprites":
+                assert self.task.output.thumbnails is not None
+                return thumbnails.package_sheet(planned, self._read, self.task.output.thumbnails)
 
-            return package(planned, self._read)
-        if planned.output == "hls":
-            from panoreel.transcoder import hls
-
-            told = self.task.output.encryption
-            encryption = (
-                hls.Encryption(self.hls_key, bytes.fromhex(told.iv)) if told and self.hls_key else None
-            )
-            return hls.package(planned, self._read, encryption)
-        from panoreel.transcoder import thumbnails
-
-        if planned.output == "poster":
-            return thumbnails.package_poster(planned, self._read)
-        assert self.task.output.thumbnails is not None
-        return thumbnails.package_sheet(planned, self._read, self.task.output.thumbnails)
+    @property
+    def _encryption(self) -> hls.Encryption | None:
+        told = self.task.output.encryption
+        return hls.Encryption(self.hls_key, bytes.fromhex(told.iv)) if told and self.hls_key else None
 
     def _store(self, planned: PlannedPiece, packaged: PackagedPiece) -> Piece:
         key = output_key(self.task.task_id, f"{planned.output}/{planned.number}")

@@ -22,11 +22,10 @@ class Recording:
 
     def __init__(self, log: EventLog, task: Task) -> None:
         interval_s = task.output.thumbnails.interval_s if task.output.thumbnails else 0
-        self._log = log
-        self._task_id = task.task_id
         self._manifest = Manifest(log, task.task_id)
         self._reading = asyncio.Lock()
         self._completed: dict[tuple[int, int], list[PlannedPiece]] = {}
+        self._facts = {kind: OutputFacts(log, task.task_id, kind) for kind in _kinds(task)}
         self.plans = {kind: Plan(kind, interval_s) for kind in _kinds(task)}
         self.segments: dict[tuple[int, int], Segment] = {}
         """By epoch and index, in the order of their announcements."""
@@ -50,8 +49,9 @@ class Recording:
 
     async def packaged(self, kind: OutputKind) -> list[Piece]:
         """The pieces of an output that are packaged, by their numbers; raises `LogUnavailable`."""
-        facts = OutputFacts(self._log, self._task_id, kind)
-        await facts.refresh()
+        facts = self._facts[kind]
+        async with self._reading:
+            await facts.refresh()
         return [piece for _, piece in sorted(facts.pieces.items())]
 
 

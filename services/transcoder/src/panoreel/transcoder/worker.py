@@ -7,14 +7,14 @@ from typing import Final
 
 import structlog
 
-from panoreel.blobs.errors import StorageMissing
+from panoreel.blobs.errors import BlobsError, StorageMissing
 from panoreel.blobs.shared import BlobStores, open_shared
-from panoreel.contracts.commands import ReportPackaged
+from panoreel.contracts.commands import Rejected, ReportPackaged
 from panoreel.contracts.envelope import StoredEvent
 from panoreel.contracts.events import Failure, PackagingFailed, RecordingStopped
 from panoreel.contracts.media import Segment
 from panoreel.contracts.task import Phase, Task
-from panoreel.eventlog.errors import Permanent, SecretsUnavailable, Transient
+from panoreel.eventlog.errors import LogUnavailable, Permanent, SecretsUnavailable, Transient
 from panoreel.eventlog.log import EventLog, open_log
 from panoreel.eventlog.reactions import following, reacting
 from panoreel.eventlog.secrets import SecretStore
@@ -30,6 +30,12 @@ SERVICE: Final = "transcoder"
 
 LATE: Final = timedelta(seconds=60)
 """How long a segment that `recording_stopped` counts may still be on its way before it is taken for lost."""
+
+AWAY: Final = timedelta(hours=24)
+"""How long a recording that has ended waits for its blob store."""
+
+UNFORESEEN: Final = timedelta(minutes=5)
+"""How long anything else is tried again."""
 
 _logger = structlog.get_logger()
 
@@ -66,11 +72,18 @@ class Transcoder:
     async def follow(self, segment: Segment) -> None:
         """React to an announcement, as often as it is told, by packaging the pieces that it completes.
 
-        What cannot be packaged now is told again later; once the recording has ended, closing does it.
+        What cannot be packaged now is told again later; once the recording has ended, closing does it. What
+        never can be, closing tells.
 
         Raises:
-            PackagingError, Permanent, OSError, BlobNotFound, LogUnavailable: as `Packer.package`.
+            OSError, BlobNotFound, BlobsUnavailable, LogUnavailable: as `Packer.package`.
         """
+        try:
+            await self._follow(segment)
+        except (PackagingError, Permanent) as error:
+            _logger.warning("a piece is not packaged", task_id=segment.task_id, reason=str(error))
+
+    async def _follow(self, segment: Segment) -> None:
         recording = self._recordings.known(segment.task_id) or await self._begun(segment.task_id)
         if recording and (pieces := await recording.completed_by(segment)):
             task = await self._running(segment.task_id)
@@ -79,28 +92,43 @@ class Transcoder:
             packer = await self._packer(task)
             for piece in pieces:
                 await packer.package(piece)
+                # Read while there is time: closing then reads only what is new.
+                await recording.packaged(piece.output)
 
     async def close(self, stopped: StoredEvent) -> None:
         """React to `recording_stopped`, as often as it is delivered.
 
         Raises:
             Transient: segments are still on their way.
-            Permanent: what was recorded cannot be packaged.
+            OSError, BlobNotFound, BlobsUnavailable, LogUnavailable: they cannot be read now.
+            Permanent: what was recorded cannot be packaged, or could not be for too long.
         """
+        age = datetime.now(UTC) - stopped.envelope.time
+        try:
+            await self._close(stopped, age)
+        except PackagingError as error:
+            raise Permanent("InternalError", str(error)) from error
+        except (Permanent, Rejected):
+            raise
+        except Exception as error:  # whatever it was, it is tried again until it is too late
+            is_away = isinstance(error, OSError | BlobsError | LogUnavailable)
+            patience = AWAY if is_away else UNFORESEEN
+            if age < patience:
+                raise
+            minutes = patience / timedelta(minutes=1)
+            raise Permanent("InternalError", f"{error}; tried for {minutes:g} minutes") from error
+
+    async def _close(self, stopped: StoredEvent, age: timedelta) -> None:
         assert isinstance(stopped.event, RecordingStopped)
         task, _ = await self._log.load(stopped.task_id)
         if task is None or task.phase != Phase.TRANSCODE:
             return
         history = [stored async for stored in self._log.history(stopped.task_id)]
-        age = datetime.now(UTC) - stopped.envelope.time
         recording = self._recordings.of(task)
         await recording.refresh()
         _check_complete(stopped.event, recording, age)
         packer = await self._packer(task, late=age >= LATE)
-        try:
-            packaged = await Closing(recording, packer, history).outputs()
-        except PackagingError as error:
-            raise Permanent("InternalError", str(error)) from error
+        packaged = await Closing(recording, packer, history).outputs()
         await self._log.execute(task.task_id, ReportPackaged(packaged), stopped.cause(SERVICE))
         _logger.info("packaged", task_id=task.task_id, outputs=[output.kind for output in packaged.outputs])
         self._recordings.forget(task.task_id)
@@ -123,7 +151,7 @@ class Transcoder:
 
     async def _packer(self, task: Task, *, late: bool = False) -> Packer:
         try:
-            blobs = await self._stores.of(task.storage_type)
+            blobs = await self._stores.of(task.storage_type, anew=late)
             return Packer(self._log, task, blobs, await self._hls_key(task), late)
         except (StorageMissing, SecretsUnavailable) as error:
             raise Permanent("InternalError", str(error)) from error

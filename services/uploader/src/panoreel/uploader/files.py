@@ -1,7 +1,6 @@
 """Results that are many objects: the segments of a playlist, and pictures."""
 
 from collections.abc import Sequence
-from itertools import count, takewhile
 from typing import Literal
 from urllib.parse import quote
 
@@ -42,21 +41,8 @@ async def publish_live(shipment: Shipment) -> StoredFile | None:
 
     Several replicas may write it at once: each looks again, after it has written, whether it knew of all.
     """
-    destination = shipment.destination
-    place = destination.live()
-    written: bytes | None = None
-    while True:
-        task, _ = await shipment.ledger.log.load(shipment.task.task_id)
-        pieces = _playable(await shipment.facts("hls"), destination)
-        if not task or not pieces:
-            return None
-        playlist = playlists.live(
-            pieces, _name(destination), task.output.encryption, task.encoder, ended=_is_whole(task, pieces)
-        )
-        if playlist == written:
-            return StoredFile(kind="live", filename=place.filename, url=place.url)
-        await shipment.put(place, playlist)
-        written = playlist
+    async with shipment.ledger.publishing(shipment.task.task_id):
+        return await _publish_live(shipment)
 
 
 async def close_playlist(shipment: Shipment, output: Output) -> StoredFile | None:
@@ -98,6 +84,26 @@ async def _store(
     return StoredFile(kind=kind, filename=place.filename, url=place.url)
 
 
+async def _publish_live(shipment: Shipment) -> StoredFile | None:
+    destination = shipment.destination
+    place = destination.live()
+    written: bytes | None = None
+    while True:
+        task, _ = await shipment.ledger.log.load(shipment.task.task_id)
+        if task is None:
+            return None
+        pieces, ended = _playable(await shipment.facts("hls"), destination, task)
+        if not pieces:
+            return None
+        playlist = playlists.live(
+            pieces, _name(destination), task.output.encryption, task.encoder, ended=ended
+        )
+        if playlist == written:
+            return StoredFile(kind="live", filename=place.filename, url=place.url)
+        await shipment.put(place, playlist)
+        written = playlist
+
+
 def _place(destination: Destination, piece: Piece) -> Place:
     if piece.output == "hls":
         return destination.segment(piece.number)
@@ -111,19 +117,20 @@ def _name(destination: Destination) -> playlists.Name:
     return lambda number: quote(destination.segment(number).filename, safe="")
 
 
-def _playable(facts: OutputFacts, destination: Destination) -> list[Piece]:
-    """The pieces from the first on, as far as they are stored."""
-    numbers = takewhile(lambda number: number in facts.pieces, count())
-    pieces = (facts.pieces[number] for number in numbers)
-    return list(takewhile(lambda piece: _is_at(destination.segment(piece.number), facts, piece), pieces))
+def _playable(facts: OutputFacts, destination: Destination, task: Task) -> tuple[list[Piece], bool]:
+    """The pieces that can be played, and whether these are all of a recording that has ended.
+
+    Until then they are without a hole. One that still is there then was left by media that nobody could read.
+    """
+    pieces = (piece for _, piece in sorted(facts.pieces.items()))
+    stored = [piece for piece in pieces if _is_at(destination.segment(piece.number), facts, piece)]
+    numbers = {piece.number for piece in stored}
+    if any(output.kind == "hls" and numbers.issuperset(output.pieces) for output in task.outputs):
+        return stored, True
+    return [piece for index, piece in enumerate(stored) if piece.number == index], False
 
 
 def _is_at(place: Place, facts: OutputFacts, piece: Piece) -> bool:
     """Whether a piece is known to be stored there, and not where it was to go before."""
     shipped = facts.shipped.get(piece.number)
     return shipped is not None and (shipped.bucket, shipped.key) == (place.bucket, place.key)
-
-
-def _is_whole(task: Task, pieces: Sequence[Piece]) -> bool:
-    """Whether the recording has ended, and these are all of its pieces."""
-    return any(output.kind == "hls" and len(output.pieces) <= len(pieces) for output in task.outputs)

@@ -37,6 +37,7 @@ class Destination:
     bucket: str
     origin: str
     owner: str
+    task_id: str
     keys: Mapping[Muxer, str]
     refusal: str | None = None
 
@@ -46,15 +47,15 @@ class Destination:
 
     def segment(self, number: int) -> Place:
         """The place of a segment of the playlist."""
-        return self._place(names.sibling(self.keys["hls"], f"-{number:05d}.ts"))
+        return self._place(names.part(self.keys["hls"], self.task_id, f"-{number:05d}.ts"))
 
     def live(self) -> Place:
         """The place of the playlist that can be followed while the recording runs."""
-        return self._place(names.sibling(self.keys["hls"], "-live.m3u8"))
+        return self._place(names.part(self.keys["hls"], self.task_id, "-live.m3u8"))
 
     def sheet(self, number: int) -> Place:
         """The place of a sheet of small pictures."""
-        return self._beside(f"-sprites-{number:05d}.jpg")
+        return self._place(names.part(self._first, self.task_id, f"-sprites-{number:05d}.jpg"))
 
     def sprites(self) -> Place:
         """The place of the WebVTT that tells the times of the small pictures."""
@@ -69,8 +70,12 @@ class Destination:
         return self._beside(".json")
 
     def _beside(self, suffix: str) -> Place:
+        return self._place(names.sibling(self._first, suffix))
+
+    @property
+    def _first(self) -> str:
         """Files of no one format are called after the first result."""
-        return self._place(names.sibling(next(iter(self.keys.values())), suffix))
+        return next(iter(self.keys.values()))
 
     def _place(self, key: str) -> Place:
         return Place(self.bucket, key, f"{self.origin}/{quote(key)}", owner=self.owner)
@@ -99,7 +104,9 @@ def destination_of(task: Task, settings: UploaderSettings) -> Destination:
     for key in keys.values():
         _keep_off_media(bucket, key, settings)
     owner = names.owner(task.application)
-    return Destination(access=access, bucket=bucket, origin=origin, owner=owner, keys=keys)
+    return Destination(
+        access=access, bucket=bucket, origin=origin, owner=owner, task_id=task.task_id, keys=keys
+    )
 
 
 def backup_of(task: Task, settings: UploaderSettings, refusal: str) -> Destination | None:
@@ -124,6 +131,7 @@ def backup_of(task: Task, settings: UploaderSettings, refusal: str) -> Destinati
         bucket=settings.backup_bucket,
         origin=_origin(access, settings.backup_bucket, settings.public_url_scheme),
         owner=names.owner(task.application),
+        task_id=task.task_id,
         keys=_keys(task),
         refusal=refusal,
     )

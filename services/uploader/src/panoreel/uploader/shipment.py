@@ -44,6 +44,7 @@ class Ledger:
         self.log = log
         self._pages: OrderedDict[tuple[str, OutputKind], _Page] = OrderedDict()
         self._sending: WeakValueDictionary[tuple[str, OutputKind, int], asyncio.Lock] = WeakValueDictionary()
+        self._publishing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def facts(self, task_id: str, output: OutputKind) -> OutputFacts:
         """All that is known now about an output; raises `LogUnavailable`."""
@@ -59,6 +60,10 @@ class Ledger:
     def sending(self, piece: Piece) -> asyncio.Lock:
         """Held by who sends a piece: a replica that closes does not send what it is already sending."""
         return self._sending.setdefault((piece.task_id, piece.output, piece.number), asyncio.Lock())
+
+    def publishing(self, task_id: str) -> asyncio.Lock:
+        """Held by who writes a task's live playlist: one that another writes meanwhile is not confirmed."""
+        return self._publishing.setdefault(task_id, asyncio.Lock())
 
 
 @dataclass(frozen=True, slots=True)

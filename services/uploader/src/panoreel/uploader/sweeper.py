@@ -49,13 +49,17 @@ async def sweeping(log: EventLog, stores: BlobStores, settings: UploaderSettings
         await asyncio.wait([running])
 
 
+def has_failed(task: Task) -> bool:
+    """Whether a task has ended without its results being stored."""
+    return task.phase >= Phase.CALLBACK and not task.finish_time
+
+
 def is_due(task: Task, now: datetime, settings: UploaderSettings) -> bool:
     """Whether the media of a task is not to be kept any longer."""
     if task.finish_time:
         return now - task.finish_time >= timedelta(hours=settings.media_retention_h)
-    if task.phase < Phase.CALLBACK:
-        return False
-    return now - (task.stop_time or task.create_time) >= timedelta(days=settings.failed_retention_days)
+    age = now - (task.stop_time or task.create_time)
+    return has_failed(task) and age >= timedelta(days=settings.failed_retention_days)
 
 
 class Sweeper:
@@ -85,10 +89,10 @@ class Sweeper:
             task = None
         if task is None and not await self._is_forgotten(task_id, now):
             return False
+        if task and (has_failed(task) or is_due(task, now, self._settings)):
+            await self._abort_uploads(task, now - ABANDONED)
         if task and not is_due(task, now, self._settings):
             return False
-        if task:
-            await self._abort_uploads(task, now - ABANDONED)
         for storage_type in (task.storage_type,) if task else self._stores.types:
             blobs = await self._stores.of(storage_type)
             for prefix in (outputs_prefix(task_id), segments_prefix(task_id)):

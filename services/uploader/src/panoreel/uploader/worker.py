@@ -13,6 +13,7 @@ import structlog
 
 from panoreel.blobs import s3
 from panoreel.blobs.errors import (
+    BlobsUnavailable,
     ForeignObject,
     StorageMissing,
     StoreError,
@@ -32,7 +33,7 @@ from panoreel.contracts.events import (
     UploadFailed,
     Video,
 )
-from panoreel.contracts.outputs import Piece
+from panoreel.contracts.outputs import OutputKind, Piece
 from panoreel.contracts.task import Phase, Task
 from panoreel.eventlog.errors import Permanent, Transient
 from panoreel.eventlog.log import EventLog, open_log
@@ -42,7 +43,7 @@ from panoreel.uploader import files, manifest, mp4, vod
 from panoreel.uploader.names import Destination, Place, backup_of, destination_of
 from panoreel.uploader.packaged import Absent
 from panoreel.uploader.settings import UploaderSettings
-from panoreel.uploader.shipment import Ledger, Shipment
+from panoreel.uploader.shipment import Ledger, Shipment, at_once
 from panoreel.uploader.sweeper import sweeping
 
 SERVICE: Final = "uploader"
@@ -84,27 +85,46 @@ class Uploader:
         self._stores = stores
         self._ledger = Ledger(log)
         self._client = lru_cache(CLIENTS)(s3.connect)
+        self._left: set[tuple[str, OutputKind]] = set()
+        """Outputs of which this replica could not send a piece."""
 
     async def ship(self, piece: Piece) -> None:
-        """React to a packaged piece, as often as it is told; what is left at the close, that sends.
+        """React to a packaged piece, as often as it is told.
+
+        What cannot be stored is not told again, for the pieces of one bad store would soon keep all others
+        waiting: it is sent after the next piece of its output that can be, or at the close.
 
         Raises:
-            StoreError, Transient, Permanent, LogUnavailable: it is to be told again later.
+            LogUnavailable: it is to be told again later.
         """
         task, _ = await self._log.load(piece.task_id)
         if task is None or task.phase >= Phase.UPLOAD or task.output.vod:
             return
         try:
             shipment = await self._shipment(task, destination_of(task, self._settings))
+            await self._ship(shipment, piece)
         except ValueError:
             return  # for the close to tell
-        if piece.output == "mp4":
-            if piece.number:
-                await mp4.ship(shipment, piece)
-            return
-        await files.ship(shipment, piece)
+        except (StoreError, StorageMissing, BlobsUnavailable, Transient, Permanent) as error:
+            self._left.add((piece.task_id, piece.output))
+            _logger.warning(
+                "a piece is left for later",
+                task_id=piece.task_id,
+                output=piece.output,
+                number=piece.number,
+                reason=str(error),
+            )
+
+    async def _ship(self, shipment: Shipment, piece: Piece) -> None:
+        await _send(shipment, piece)
+        which = (piece.task_id, piece.output)
+        if which in self._left:
+            self._left.discard(which)
+            facts = await shipment.facts(piece.output)
+            missing = [left for number, left in facts.pieces.items() if number not in facts.shipped]
+            await at_once(lambda left: _send(shipment, left), missing)
         if piece.output == "hls":
-            await self._tell_live(task, await files.publish_live(shipment))
+            await self._tell_live(shipment.task, await files.publish_live(shipment))
 
     async def close(self, packaged: StoredEvent) -> None:
         """React to `outputs_packaged`, as often as it is delivered.
@@ -119,6 +139,7 @@ class Uploader:
         )
         try:
             if task and task.phase == Phase.UPLOAD:
+                self._left = {which for which in self._left if which[0] != task.task_id}
                 report = ReportUploaded(await self._upload(task, overdue))
                 task = (await self._log.execute(task.task_id, report, packaged.cause(SERVICE))).task
             # An upload that failed has no finish time, and its files are kept.
@@ -136,7 +157,7 @@ class Uploader:
         """Tell the user what the store said, and where the media is."""
         task, _ = await self._log.load(packaged.task_id)
         kept = ""
-        if task and task.outputs:
+        if task and task.outputs and not task.clip:
             store = "blob directory" if task.storage_type == "cfs" else "raw bucket"
             where = f"{outputs_prefix(task.task_id)} and {segments_prefix(task.task_id)}"
             days = self._settings.failed_retention_days
@@ -144,11 +165,22 @@ class Uploader:
         message = f"video upload failed({failure.message}){kept}"
         failed = ReportUploaded(UploadFailed(failure=Failure(code=failure.code, message=message)))
         outcome = await self._log.execute(packaged.task_id, failed, packaged.cause(SERVICE))
-        if outcome.appended and not outcome.task.output.vod:
+        if outcome.appended:
+            await self._abort(outcome.task)
+        if outcome.appended and outcome.task.clip:
+            # Nothing would lead the sweeper to it, and it can be cut again.
+            with suppress(OSError, StorageMissing):
+                await self._remove_packaged(outcome.task)
+
+    async def _abort(self, task: Task) -> None:
+        """Remove what its target holds of an mp4 that will not be completed, as far as that is possible."""
+        if "mp4" in task.output.muxers and not task.output.vod:
             with suppress(ValueError, StorageMissing, StoreError):
-                await mp4.abort(
-                    await self._shipment(outcome.task, destination_of(outcome.task, self._settings))
-                )
+                await mp4.abort(await self._shipment(task, destination_of(task, self._settings)))
+
+    async def _remove_packaged(self, task: Task) -> None:
+        blobs = await self._stores.of(task.storage_type)
+        await asyncio.to_thread(blobs.delete_prefix, outputs_prefix(task.task_id))
 
     async def _upload(self, task: Task, overdue: bool) -> OutputsUploaded:
         if task.output.vod:
@@ -163,6 +195,7 @@ class Uploader:
             if not backup or not (overdue or isinstance(error, StoreRefused)):
                 raise
         _logger.warning("goes to the backup store", task_id=task.task_id, refusal=backup.refusal)
+        await self._abort(task)
         return await self._store(await self._shipment(task, backup))
 
     async def _store(self, shipment: Shipment) -> OutputsUploaded:
@@ -214,8 +247,7 @@ class Uploader:
             # A former delivery removed the files, after it had stored the manifest.
             with suppress(Absent):
                 await manifest.store(await self._shipment(task, self._where(task)))
-        blobs = await self._stores.of(task.storage_type)
-        await asyncio.to_thread(blobs.delete_prefix, outputs_prefix(task.task_id))
+        await self._remove_packaged(task)
 
     def _where(self, task: Task) -> Destination:
         """Where the results of a finished task are."""
@@ -227,3 +259,10 @@ class Uploader:
         blobs = await self._stores.of(task.storage_type)
         client = await asyncio.to_thread(self._client, destination.access)
         return Shipment(task, blobs, destination, client, self._ledger)
+
+
+async def _send(shipment: Shipment, piece: Piece) -> None:
+    if piece.output != "mp4":
+        await files.ship(shipment, piece)
+    elif piece.number:
+        await mp4.ship(shipment, piece)

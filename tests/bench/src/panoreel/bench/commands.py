@@ -100,7 +100,9 @@ def finish(
     try:
         lengths = [int(length) for length in minutes.split(",")]
     except ValueError:
-        raise typer.BadParameter(f"{minutes} is no list of numbers", param_hint="--minutes") from None
+        lengths = [0]
+    if min(lengths) < 1:
+        raise typer.BadParameter(f"{minutes} is no list of numbers from 1 on", param_hint="--minutes")
     muxers = finish.MUXERS if muxer == "both" else (muxer,)
 
     async def measure(_: "Site") -> dict[str, Any]:
