@@ -236,6 +236,7 @@ class _Call(BaseHTTPRequestHandler):
         self.send_response(fault.status)
         self.send_header("Content-Type", self.server.emulator.content_type)
         self.send_header("Content-Length", str(len(content)))
+        self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(content)
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 from panoreel.blobs.keys import segment_key
 from panoreel.blobs.shared import BlobStores
 from panoreel.blobs.store import Blobs
-from panoreel.contracts import commands
+from panoreel.contracts import commands, names
 from panoreel.contracts.envelope import Cause, StoredEvent
 from panoreel.contracts.events import Output, OutputRequest, StorageType, TaskCreated, ThumbnailRequest
 from panoreel.contracts.media import EncoderParameters, Segment
@@ -89,4 +89,11 @@ class Recording:
         return found
 
     async def contents(self) -> dict[str, dict[int, bytes]]:
-        return {output.kind: await self.content(output) for output in (await self.task()).outputs}
+        """All outputs, as they would be of any other task: without the sign of this one in names."""
+        sign = names.part("", self.task_id, "").encode()
+        contents: dict[str, dict[int, bytes]] = {
+            output.kind: await self.content(output) for output in (await self.task()).outputs
+        }
+        if sprites := contents.get("sprites"):
+            sprites[-1] = sprites[-1].replace(sign, b"")
+        return contents
