@@ -108,32 +108,23 @@ async def delivering(
         await broker.stop()
 
 
-async def _settle(message: NatsMessage, consumer: DurableConsumer, handle: Handle, give_up: GiveUp) -> None:
-    raw = message.raw_message
-    deliveries = raw.metadata.num_delivered
-    log = _logger.bind(consumer=consumer.name, subject=raw.subject, delivery=deliveries)
-    try:
-        event = stored_event(raw)
-    except UndecodableEvent:
-        log.exception("event is unreadable")
-        await message.reject()
-        return
+@asynccontextmanager
+async def tried_again(message: NatsMessage, consumer: DurableConsumer) -> AsyncIterator[None]:
+    """Have the message delivered again, later, if what is done with it within the context fails.
+
+    For as long as that takes nobody else gets it. When it raises `Rejected` there is nothing left to do.
+    """
+    log = _bound(message, consumer)
     alive = asyncio.create_task(_stay_alive(message, consumer.ack_wait_s / 3))
     try:
-        failure = await _attempt(event, deliveries, consumer.max_deliver, handle)
-        if failure is None:
-            await message.ack()
-        else:
-            log.warning("gave up", error=failure.message)
-            await give_up(event, failure)
-            await message.reject()
+        yield
     except Rejected as error:
         # The task has moved on without us: somebody else did this work.
         log.info("nothing to do", reason=str(error))
         await message.ack()
-    except Exception as error:  # whatever it was, the event must be tried again and not be lost
+    except Exception as error:  # whatever it was, the message must be tried again and not be lost
         log.warning("will be tried again", error=repr(error), exc_info=error)
-        await message.nack(delay=retry_delay_s(deliveries))
+        await message.nack(delay=retry_delay_s(message.raw_message.metadata.num_delivered))
     except asyncio.CancelledError:
         # Shutdown: another replica may start at once, instead of when the acknowledgement time is over.
         await asyncio.shield(message.nack())
@@ -142,34 +133,48 @@ async def _settle(message: NatsMessage, consumer: DurableConsumer, handle: Handl
         alive.cancel()
 
 
+async def _settle(message: NatsMessage, consumer: DurableConsumer, handle: Handle, give_up: GiveUp) -> None:
+    log = _bound(message, consumer)
+    try:
+        event = stored_event(message.raw_message)
+    except UndecodableEvent:
+        log.exception("event is unreadable")
+        await message.reject()
+        return
+    async with tried_again(message, consumer):
+        deliveries = message.raw_message.metadata.num_delivered
+        failure = await _attempt(event, deliveries, consumer.max_deliver, handle)
+        if failure is None:
+            await message.ack()
+        else:
+            log.warning("gave up", error=failure.message)
+            await give_up(event, failure)
+            await message.reject()
+
+
 async def _settle_fact(
     message: NatsMessage,
     consumer: DurableConsumer,
     fact: type[Fact],
     handle: Callable[[Fact], Awaitable[None]],
 ) -> None:
-    raw = message.raw_message
-    deliveries = raw.metadata.num_delivered
-    log = _logger.bind(consumer=consumer.name, subject=raw.subject, delivery=deliveries)
     try:
-        content = fact.model_validate_json(raw.data, extra="ignore")
+        content = fact.model_validate_json(message.raw_message.data, extra="ignore")
     except ValidationError:
-        log.exception("message is unreadable")
+        _bound(message, consumer).exception("message is unreadable")
         await message.reject()
         return
-    alive = asyncio.create_task(_stay_alive(message, consumer.ack_wait_s / 3))
-    try:
+    async with tried_again(message, consumer):
         await handle(content)
         await message.ack()
-    except Exception as error:  # whatever it was, the message must be tried again and not be lost
-        log.warning("will be tried again", error=repr(error), exc_info=error)
-        await message.nack(delay=retry_delay_s(deliveries))
-    except asyncio.CancelledError:
-        # Shutdown: another replica may start at once.
-        await asyncio.shield(message.nack())
-        raise
-    finally:
-        alive.cancel()
+
+
+def _bound(message: NatsMessage, consumer: DurableConsumer) -> structlog.typing.FilteringBoundLogger:
+    raw = message.raw_message
+    bound: structlog.typing.FilteringBoundLogger = _logger.bind(
+        consumer=consumer.name, subject=raw.subject, delivery=raw.metadata.num_delivered
+    )
+    return bound
 
 
 async def _attempt(event: StoredEvent, deliveries: int, attempts: int, handle: Handle) -> Failure | None:

@@ -3,27 +3,22 @@
 A due timer is told at least once, and late rather than never; whoever hears of it looks at the log first.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import nats.errors
-import structlog
 from faststream.nats.annotations import NatsMessage
 from nats.js.api import Header
 
 from panoreel.contracts import subjects
-from panoreel.contracts.commands import Rejected
 from panoreel.eventlog.errors import LogUnavailable
 from panoreel.eventlog.log import EventLog
-from panoreel.eventlog.reactions import delivering, retry_delay_s
+from panoreel.eventlog.reactions import delivering, tried_again
 from panoreel.eventlog.topology import TIMERS, DurableConsumer
 
 Ring = Callable[[str], Awaitable[None]]
 """Is given the id of the task whose timer is due."""
-
-_logger = structlog.get_logger()
 
 
 async def set_timer(log: EventLog, task_id: str, name: str, due: datetime) -> None:
@@ -52,20 +47,9 @@ async def ringing(nats_url: str, service: str, consumer: DurableConsumer, ring: 
     """
 
     async def settle(message: NatsMessage) -> None:
-        raw = message.raw_message
-        try:
-            await ring(subjects.task_id_of_due_timer(raw.subject))
+        async with tried_again(message, consumer):
+            await ring(subjects.task_id_of_due_timer(message.raw_message.subject))
             await message.ack()
-        except Rejected as error:
-            _logger.info("timer has nothing to do", subject=raw.subject, reason=str(error))
-            await message.ack()
-        except Exception as error:  # whatever it was, the timer must not be lost
-            _logger.warning("timer will be tried again", subject=raw.subject, exc_info=error)
-            await message.nack(delay=retry_delay_s(raw.metadata.num_delivered))
-        except asyncio.CancelledError:
-            # Shutdown: another replica may start at once.
-            await asyncio.shield(message.nack())
-            raise
 
     async with delivering(nats_url, service, consumer, settle):
         yield
