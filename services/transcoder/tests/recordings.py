@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
@@ -97,3 +98,11 @@ class Recording:
         if sprites := contents.get("sprites"):
             sprites[-1] = sprites[-1].replace(sign, b"")
         return contents
+
+
+def digests(contents: dict[str, dict[int, bytes]]) -> dict[str, dict[int, str]]:
+    """The SHA-256 of each: what megabytes differ in, nobody would read."""
+    return {
+        kind: {number: sha256(content).hexdigest() for number, content in found.items()}
+        for kind, found in contents.items()
+    }

@@ -23,7 +23,7 @@ from panoreel.eventlog.topology import OUTPUTS, SHIPPING, TASKS, UPLOADER
 from panoreel.uploader.settings import UploaderSettings
 from panoreel.uploader.worker import Uploader
 from services.uploader.tests.conftest import Package, Record
-from services.uploader.tests.objects import objects, parts, unfinished
+from services.uploader.tests.objects import objects, parts, unfinished, unsigned
 from services.uploader.tests.process import environment, service
 from services.uploader.tests.recordings import MIB, Recording
 from tests.servers.faulty_store import FaultyStore, Request, cos_refuses, faulty_store, refusal
@@ -62,7 +62,7 @@ async def expect_result(recording: Recording, store: Seaweed) -> None:
         while not [name for name in objects(store, task.task_id) if name.endswith(".json")]:
             await asyncio.sleep(0.1)
     found = objects(store, task.task_id)
-    names = {video.filename for video in task.videos} | {file.filename for file in task.files}
+    names = {video.filename for video in task.videos} | {unsigned(file.filename) for file in task.files}
     segments = recording.contents.get("hls", [])
     for number, content in enumerate(segments):
         assert found[f"playlist-{number:05d}.ts"] == content
