@@ -34,8 +34,8 @@ up: setup ## run the whole stack until Ctrl-C
 test: setup
 	@command -v node >/dev/null || deploy/local/setup.sh nodejs
 	@deploy/local/setup.sh $(PEERS)
-	$(BIN)/pytest -m "not soak" --numprocesses $(WORKERS) --dist worksteal $(BESIDE)
-	$(BIN)/pytest -m "not soak" $(ALONE)
+	$(BIN)/pytest -m "not soak" --numprocesses $(WORKERS) --dist worksteal $(BESIDE); beside=$$?; \
+		$(BIN)/pytest -m "not soak" $(ALONE) && exit $$beside
 
 bench: setup ## the API's figures in JSON, 1 if a target is missed; the recorder's into docs/benchmarks.md, half an hour
 	@deploy/local/setup.sh $(PEERS)

@@ -4,13 +4,23 @@ import asyncio
 from contextlib import aclosing
 
 from panoreel.eventlog.deployment import agreed, announce, announcements
-from panoreel.eventlog.log import EventLog
+from panoreel.eventlog.log import EventLog, open_log
+from tests.servers.nats import NatsServer
 
 
 async def test_first_to_say_decides_for_all(log: EventLog, task_id: str) -> None:
     answers = await asyncio.gather(*(agreed(log, task_id, f"value-{number}") for number in range(5)))
     assert len(set(answers)) == 1
     assert await agreed(log, task_id, "another") == answers[0]
+
+
+async def test_answers_that_are_lost_are_asked_for_again(own_nats_server: NatsServer) -> None:
+    async with open_log(own_nats_server.url, "test") as log:
+        own_nats_server.freeze()
+        asking = asyncio.create_task(agreed(log, "name", "value"))
+        await asyncio.sleep(1.2)  # longer than two requests wait
+        own_nats_server.thaw()
+        assert await asking == "value"
 
 
 async def test_everybody_speaks_for_themselves(log: EventLog, task_id: str) -> None:

@@ -26,14 +26,15 @@ async def agreed(log: EventLog, name: str, value: str) -> str:
     """
     try:
         async with asyncio.timeout(PATIENCE_S):
-            bucket = await log.js.key_value(DEPLOYMENT)
             while True:
                 try:
+                    bucket = await log.js.key_value(DEPLOYMENT)
                     with suppress(KeyWrongLastSequenceError):
                         await bucket.create(name, value.encode())
                     return ((await bucket.get(name)).value or b"").decode()
-                except KeyNotFoundError:
-                    # Another service was first, and a cluster is still storing what it said.
+                except (KeyNotFoundError, nats.errors.TimeoutError):
+                    # Another service was first, and a cluster is still storing what it said; or an answer
+                    # was lost.
                     await asyncio.sleep(FIRST_RETRY_S)
     except (nats.errors.Error, TimeoutError) as error:
         raise LogUnavailable("the deployment bucket does not answer") from error
