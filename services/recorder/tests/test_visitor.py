@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import psutil
 import pytest
@@ -243,7 +244,8 @@ def test_what_the_browser_refuses_is_named_without_its_value(
 )
 async def test_a_browser_that_has_gone_refuses_nothing(settings: dict[str, Any]) -> None:
     picture = EncoderParameters(width=320, height=180)
-    with tempfile.TemporaryDirectory() as directory:
+    # A stage changes the environment of its process, which is ours here and goes on.
+    with patch.dict(os.environ), tempfile.TemporaryDirectory() as directory:
         base = Path(directory)
         base.chmod(0o711)
         run, spool = base / "run", base / "spool"
