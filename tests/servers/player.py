@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,10 +79,17 @@ class Player:
 @contextmanager
 def players() -> Iterator[Player]:
     """A player in a browser of its own."""
-    with serve_pages() as site, sync_playwright() as playwright:
+    with (
+        serve_pages() as site,
+        sync_playwright() as playwright,
+        # What looks for a sound server makes a directory of its own in /tmp otherwise, and leaves it.
+        tempfile.TemporaryDirectory() as pulse,
+    ):
         site.pages["/"] = _PAGE
         site.files["/hls.js"] = _hls_js()
-        browser = playwright.chromium.launch(executable_path=CHROMIUM)
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, env={**os.environ, "PULSE_RUNTIME_PATH": pulse}
+        )
         page = browser.new_page()
         page.goto(f"{site.address}/")
         yield Player(page)
