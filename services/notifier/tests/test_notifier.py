@@ -2,12 +2,10 @@
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -28,6 +26,7 @@ from panoreel.notifier.callback import Reach
 from panoreel.notifier.worker import AT_ONCE, Notifier
 from services.notifier.tests.receivers import SILENCE, Receiver, status
 from tests.servers.nats import NatsServer
+from tests.servers.service import running_service
 
 Receive = Callable[..., Awaitable[Receiver]]
 End = Callable[..., Awaitable[StoredEvent]]
@@ -152,30 +151,16 @@ async def test_secrets_of_others_stay(
     assert await secrets.unseal(ended.task_id + "0") == other
 
 
-@asynccontextmanager
-async def service(nats_url: str, secret_key: str, directory: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
-    """The service as it is deployed: a process of its own, which is ready."""
-    ready_file = directory / "ready"
-    environment = {
+def service(
+    nats_url: str, secret_key: str, directory: Path
+) -> AbstractAsyncContextManager[subprocess.Popen[bytes]]:
+    """A notifier that is ready; it is killed in the end."""
+    settings = {
         "PANOREEL_NATS_URL": nats_url,
         "PANOREEL_SECRET_KEYS": json.dumps([secret_key]),
         "PANOREEL_ALLOWED_NETWORKS": '["127.0.0.0/8"]',
-        "PANOREEL_READY_FILE": str(ready_file),
     }
-    with (directory / "log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "panoreel.notifier"], env=os.environ | environment, stderr=log
-        )
-    try:
-        async with asyncio.timeout(60):
-            while not ready_file.exists():
-                assert process.poll() is None
-                await asyncio.sleep(0.05)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        ready_file.unlink(missing_ok=True)
+    return running_service("notifier", settings, directory)
 
 
 async def finished(log: EventLog, task_id: str) -> None:

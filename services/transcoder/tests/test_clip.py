@@ -21,9 +21,9 @@ from panoreel.transcoder.cut import RangeBeyondEnd, plan
 from panoreel.transcoder.errors import ParameterSetsDiffer, SegmentDamaged
 from panoreel.transcoder.source import opened
 from panoreel.transcoder.splice import SplicedFile, splice
+from services.transcoder.tests.decoded import content_of, numbers, pictures, sound
 
 SECOND, FRAME = 90_000, 1_920
-BIT = 16
 
 Encode = Callable[..., list[Segment]]
 Ranges = list[tuple[float, float]]
@@ -62,33 +62,9 @@ def recording(encode: Encode) -> Recording:
     return Recording(segments, shown, EncoderParameters.model_validate(parameters))
 
 
-def content_of(segment: Segment) -> bytes:
-    return Path(segment.blob_key).read_bytes()
-
-
 def clip(recording: Recording, ranges: Ranges, path: Path) -> SplicedFile:
     wanted = [ClipRange(start_s=begin, end_s=end) for begin, end in ranges]
     return splice(plan(recording.timeline, wanted), content_of, recording.encoder, path)
-
-
-def pictures(path: Path) -> list[av.VideoFrame]:
-    """All pictures, decoded strictly: any damage is an error."""
-    with av.open(str(path)) as container:
-        container.streams.video[0].codec_context.options = {"err_detect": "explode+bitstream+buffer"}
-        return list(container.decode(video=0))
-
-
-def numbers(frames: list[av.VideoFrame]) -> list[int]:
-    found = []
-    for frame in frames:
-        luma = frame.to_ndarray()[BIT // 2, BIT // 2 : 16 * BIT : BIT]
-        found.append(sum(1 << bit for bit, value in enumerate(luma) if value > 125))
-    return found
-
-
-def sound(path: Path) -> NDArray[np.float32]:
-    with av.open(str(path)) as container:
-        return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
 
 
 def recorded_sound(recording: Recording) -> NDArray[np.float32]:

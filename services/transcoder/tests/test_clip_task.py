@@ -1,15 +1,13 @@
 """Clip tasks in a real log: what becomes of them, and what their user is told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import uuid4
 
 import av
 import pytest
 
-from panoreel.blobs.bucket import BucketBlobs
-from panoreel.blobs.directory import DirectoryBlobs
 from panoreel.blobs.keys import segment_key, segments_prefix
 from panoreel.blobs.shared import BlobStores
 from panoreel.contracts import commands
@@ -19,31 +17,15 @@ from panoreel.contracts.identifiers import scoped
 from panoreel.contracts.media import EncoderParameters, Segment
 from panoreel.contracts.task import Phase, Task
 from panoreel.eventlog.errors import Permanent
-from panoreel.eventlog.log import EventLog, open_log
+from panoreel.eventlog.log import EventLog
 from panoreel.eventlog.outputs import purge
 from panoreel.eventlog.segments import announce
 from panoreel.transcoder.clip import Clips
-from tests.servers.nats import NatsServer
-from tests.servers.seaweed import Seaweed
 
 CAUSE = Cause("test")
 SIZE = EncoderParameters(width=319, height=180)
 
 Encode = Callable[..., list[Segment]]
-
-
-@pytest.fixture
-async def log(own_nats_server: NatsServer) -> AsyncIterator[EventLog]:
-    """A deployment of the test's own."""
-    async with open_log(own_nats_server.url, "test") as opened:
-        yield opened
-
-
-@pytest.fixture
-def stores(log: EventLog, seaweed: Seaweed, tmp_path: Path) -> BlobStores:
-    (tmp_path / "blobs").mkdir()
-    bucket = BucketBlobs(seaweed.access, seaweed.bucket, f"{uuid4().hex}/")
-    return BlobStores(log, {"cfs": DirectoryBlobs(tmp_path / "blobs"), "cos": bucket})
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from panoreel.transcoder import hls
 from panoreel.transcoder.errors import ParameterSetsDiffer, SegmentDamaged
 from panoreel.transcoder.hls import Encryption
 from panoreel.transcoder.pieces import PackagedPiece, Plan, PlannedPiece
+from services.transcoder.tests.decoded import content_of, numbers, pictures
 
-BIT = 16
 PAT, PMT, VIDEO, AUDIO = 0, 0x1000, 0x100, 0x101
 OFFSET = 126_000
 """All media is shown 1.4 s later than its place, so that clock references can precede it."""
@@ -42,10 +42,6 @@ def two_runs(encode: Encode) -> list[Segment]:
     return [*encode(1, [3_000] * 200), *encode(2, [1_500] * 100, number=200)]
 
 
-def content_of(segment: Segment) -> bytes:
-    return Path(segment.blob_key).read_bytes()
-
-
 def planned(segments: Sequence[Segment]) -> list[PlannedPiece]:
     plan = Plan("hls")
     for segment in segments:
@@ -63,21 +59,6 @@ def pids(content: bytes) -> list[int]:
     packets = [content[position : position + 188] for position in range(0, len(content), 188)]
     assert {packet[0] for packet in packets} == {0x47}
     return [int.from_bytes(packet[1:3], "big") & 0x1FFF for packet in packets]
-
-
-def pictures(content: bytes) -> list[av.VideoFrame]:
-    """All pictures, decoded strictly: any damage is an error."""
-    with av.open(io.BytesIO(content), "r", format="mpegts") as container:
-        container.streams.video[0].codec_context.options = {"err_detect": "explode+bitstream+buffer"}
-        return list(container.decode(video=0))
-
-
-def numbers(frames: list[av.VideoFrame]) -> list[int]:
-    found = []
-    for frame in frames:
-        luma = frame.to_ndarray()[BIT // 2, BIT // 2 : 16 * BIT : BIT]
-        found.append(sum(1 << bit for bit, value in enumerate(luma) if value > 125))
-    return found
 
 
 def sound(content: bytes) -> list[tuple[int, int]]:

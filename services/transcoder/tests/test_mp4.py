@@ -1,5 +1,6 @@
 """Segments of real encoder runs, joined and decoded."""
 
+import hashlib
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from panoreel.contracts.media import Segment
 from panoreel.contracts.timeline import Timeline, arrange
@@ -19,9 +19,9 @@ from panoreel.transcoder.errors import NothingRecorded, ParameterSetsDiffer, Seg
 from panoreel.transcoder.mp4.movie import Movie, movie
 from panoreel.transcoder.mp4.packaging import package
 from panoreel.transcoder.pieces import PlannedPiece
+from services.transcoder.tests.decoded import content_of, numbers, pictures, sound
 
 SECOND = 90_000
-BIT = 16
 
 Encode = Callable[..., list[Segment]]
 
@@ -33,10 +33,6 @@ def libav_messages() -> Iterator[list[tuple[int, str, str]]]:
     with av.logging.Capture(local=False) as messages:
         yield messages
     av.logging.set_level(None)
-
-
-def content_of(segment: Segment) -> bytes:
-    return Path(segment.blob_key).read_bytes()
 
 
 def join(timeline: Timeline, path: Path, announced: Sequence[Segment] | None = None) -> Movie:
@@ -53,26 +49,6 @@ def join(timeline: Timeline, path: Path, announced: Sequence[Segment] | None = N
     path.write_bytes(made.content + b"".join(piece.content for piece in packaged))
     assert made.frames == sum(piece.frames for piece in packaged) or len(announced) > len(timeline.places)
     return made
-
-
-def pictures(path: Path) -> list[av.VideoFrame]:
-    """All pictures, decoded strictly: any damage is an error."""
-    with av.open(str(path)) as container:
-        container.streams.video[0].codec_context.options = {"err_detect": "explode+bitstream+buffer"}
-        return list(container.decode(video=0))
-
-
-def numbers(frames: list[av.VideoFrame]) -> list[int]:
-    found = []
-    for frame in frames:
-        luma = frame.to_ndarray()[BIT // 2, BIT // 2 : 16 * BIT : BIT]
-        found.append(sum(1 << bit for bit, value in enumerate(luma) if value > 125))
-    return found
-
-
-def sound(path: Path) -> NDArray[np.float32]:
-    with av.open(str(path)) as container:
-        return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
 
 
 def boxes(content: bytes, path: str = "") -> Iterator[tuple[str, bytes]]:
@@ -231,8 +207,10 @@ def test_a_damaged_segment_is_refused(encode: Encode, tmp_path: Path) -> None:
     (segment,) = encode(1, [45_000] * 4)
     content = content_of(segment)
     for damaged in (content[:-1], content[:2_000], b"", content.replace(b"trun", b"tru?"), bytes(5_000)):
-        with pytest.raises(SegmentDamaged, match="segment 0 of epoch 1"):
-            package(PlannedPiece("mp4", 0, (segment,), 0), partial(_given, damaged))
+        so_announced = segment.model_copy(update={"sha256": hashlib.sha256(damaged).hexdigest()})
+        for announced in (segment, so_announced):
+            with pytest.raises(SegmentDamaged, match="segment 0 of epoch 1"):
+                package(PlannedPiece("mp4", 0, (announced,), 0), partial(_given, damaged))
     fewer = segment.model_copy(update={"frames": 3})
     with pytest.raises(SegmentDamaged):
         package(PlannedPiece("mp4", 0, (fewer,), 0), content_of)

@@ -14,6 +14,7 @@ from panoreel.contracts.media import EncoderParameters, Segment
 from panoreel.transcoder.errors import SegmentDamaged
 from panoreel.transcoder.pieces import PackagedPiece, Plan, PlannedPiece
 from panoreel.transcoder.thumbnails import package_poster, package_sheet, webvtt
+from services.transcoder.tests.decoded import content_of
 from tests.servers.epoch import Epoch
 
 WIDTH, HEIGHT = 320, 180
@@ -21,10 +22,6 @@ BIT = 16
 TENTH = 9_000
 
 Encode = Callable[..., list[Segment]]
-
-
-def content_of(segment: Segment) -> bytes:
-    return Path(segment.blob_key).read_bytes()
 
 
 def sheets(

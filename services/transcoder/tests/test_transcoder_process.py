@@ -2,12 +2,8 @@
 
 import asyncio
 import json
-import os
 import random
-import subprocess
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,32 +19,20 @@ from panoreel.transcoder.worker import Transcoder
 from services.transcoder.tests.conftest import Encode
 from services.transcoder.tests.recordings import Recording, digests
 from tests.servers.nats import NatsServer
+from tests.servers.service import running_service
 
 PATIENCE_S = 120
 STEPS = [3000] * 450
 
 
-@asynccontextmanager
-async def service(nats_url: str, directory: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
+def service(nats_url: str, directory: Path) -> AbstractAsyncContextManager[object]:
     """A transcoder that is ready; it is killed in the end."""
-    ready_file = directory / "ready"
     settings = {
         "PANOREEL_NATS_URL": nats_url,
         "PANOREEL_BLOBS_DIR": str(directory / "blobs"),
         "PANOREEL_SECRET_KEYS": json.dumps([Fernet.generate_key().decode()]),
-        "PANOREEL_READY_FILE": str(ready_file),
     }
-    process = subprocess.Popen([sys.executable, "-m", "panoreel.transcoder"], env=os.environ | settings)
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while not ready_file.exists():
-                assert process.poll() is None
-                await asyncio.sleep(0.05)
-        yield process
-    finally:
-        process.kill()
-        await asyncio.to_thread(process.wait)
-        ready_file.unlink(missing_ok=True)
+    return running_service("transcoder", settings, directory)
 
 
 @pytest.mark.parametrize("recordings", [1, pytest.param(10, marks=pytest.mark.soak)])

@@ -1,19 +1,16 @@
 """The uploader as it is deployed: a process of its own."""
 
-import asyncio
-import os
 import subprocess
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from panoreel.uploader.settings import UploaderSettings
+from tests.servers.service import running_service
 
 
-def environment(settings: UploaderSettings) -> dict[str, str]:
-    """The settings as variables."""
-    return os.environ | {
+def variables(settings: UploaderSettings) -> dict[str, str]:
+    """The settings as they are given to the process."""
+    return {
         "PANOREEL_NATS_URL": settings.nats_url.get_secret_value(),
         "PANOREEL_BLOBS_DIR": str(settings.blobs_dir),
         "PANOREEL_S3_ENDPOINT": settings.s3_endpoint,
@@ -25,21 +22,8 @@ def environment(settings: UploaderSettings) -> dict[str, str]:
     }
 
 
-@asynccontextmanager
-async def service(settings: UploaderSettings, directory: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
+def service(
+    settings: UploaderSettings, directory: Path
+) -> AbstractAsyncContextManager[subprocess.Popen[bytes]]:
     """A service that is ready; it is killed in the end."""
-    ready_file = directory / "ready"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "panoreel.uploader"],
-        env=environment(settings) | {"PANOREEL_READY_FILE": str(ready_file)},
-    )
-    try:
-        async with asyncio.timeout(60):
-            while not ready_file.exists():
-                assert process.poll() is None
-                await asyncio.sleep(0.05)
-        yield process
-    finally:
-        process.kill()
-        await asyncio.to_thread(process.wait)
-        ready_file.unlink(missing_ok=True)
+    return running_service("uploader", variables(settings), directory)

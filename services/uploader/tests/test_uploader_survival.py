@@ -1,6 +1,7 @@
 """The uploader as a process, when it is killed and when its store has bad days."""
 
 import asyncio
+import os
 import random
 import signal
 import subprocess
@@ -24,7 +25,7 @@ from panoreel.uploader.settings import UploaderSettings
 from panoreel.uploader.worker import Uploader
 from services.uploader.tests.conftest import Package, Record
 from services.uploader.tests.objects import objects, parts, unfinished, unsigned
-from services.uploader.tests.process import environment, service
+from services.uploader.tests.process import service, variables
 from services.uploader.tests.recordings import MIB, Recording
 from tests.servers.faulty_store import FaultyStore, Request, cos_refuses, faulty_store, refusal
 from tests.servers.seaweed import Seaweed
@@ -263,7 +264,7 @@ def test_an_absent_blob_directory_is_named(settings: UploaderSettings) -> None:
     absent = settings.model_copy(update={"blobs_dir": Path("/absent")})
     ended = subprocess.run(
         [sys.executable, "-m", "panoreel.uploader"],
-        env=environment(absent),
+        env=os.environ | variables(absent),
         capture_output=True,
         text=True,
         timeout=60,

@@ -20,6 +20,12 @@ SEGMENT_S: Final = 2
 PICTURE_S: Final = 1
 """There is a picture at least this often."""
 
+
+def ticks(samples: int) -> int:
+    """Audio samples in `VIDEO_TIMESCALE` ticks: exact on the audio grid, whose frames are 1920 of them."""
+    return samples * VIDEO_TIMESCALE // AUDIO_SAMPLE_RATE
+
+
 Tracks = Literal["both", "audio", "video"]
 """What a recording holds. Without sound its length is still measured in samples."""
 

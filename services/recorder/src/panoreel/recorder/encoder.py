@@ -28,13 +28,14 @@ from panoreel.contracts.media import (
     VIDEO_TIMESCALE,
     EncoderParameters,
     SegmentMedia,
+    ticks,
 )
 from panoreel.recorder.aac import NoSound, SoundEncoder
 from panoreel.recorder.bands import Bands
 from panoreel.recorder.pictures import PictureEncoder
 from panoreel.recorder.segments import seal
 
-AUDIO_FRAME_TICKS: Final = AUDIO_FRAME_SAMPLES * VIDEO_TIMESCALE // AUDIO_SAMPLE_RATE
+AUDIO_FRAME_TICKS: Final = ticks(AUDIO_FRAME_SAMPLES)
 """An audio frame's length on the time scale of the pictures."""
 
 AUDIO_WAIT_S: Final = 1

@@ -20,6 +20,7 @@ from panoreel.eventlog.log import EventLog
 from panoreel.eventlog.segments import manifest
 from panoreel.transcoder.cut import Clip, RangeBeyondEnd, plan
 from panoreel.transcoder.errors import PackagingError
+from panoreel.transcoder.splice import splice
 
 SERVICE: Final = "transcoder"
 CLIP_NAME: Final = "clip.mp4"
@@ -65,9 +66,6 @@ class Clips:
 
 
 def _store(blobs: Blobs, task: Task, clip: Clip) -> Output:
-    # Imported here: the media libraries would slow down every start.
-    from panoreel.transcoder.splice import splice
-
     key = output_key(task.task_id, CLIP_NAME)
     with blobs.scratch() as file:
         try:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from panoreel.contracts.events import ClipRange
-from panoreel.contracts.media import AUDIO_FRAME_SAMPLES, AUDIO_SAMPLE_RATE, VIDEO_TIMESCALE, Segment
+from panoreel.contracts.media import AUDIO_FRAME_SAMPLES, AUDIO_SAMPLE_RATE, VIDEO_TIMESCALE, Segment, ticks
 from panoreel.contracts.timeline import Stretch, Timeline
 from panoreel.transcoder.errors import PackagingError
 
-_FRAME_TICKS: Final = AUDIO_FRAME_SAMPLES * VIDEO_TIMESCALE // AUDIO_SAMPLE_RATE
+_FRAME_TICKS: Final = ticks(AUDIO_FRAME_SAMPLES)
 
 
 class RangeBeyondEnd(PackagingError):
@@ -67,11 +67,6 @@ def plan(timeline: Timeline, ranges: Sequence[ClipRange]) -> Clip:
         cuts += _cuts(timeline, (begin, max(end, begin + 1)), sound, length)
         length += sound[1] - sound[0]
     return Clip(tuple(cuts), length)
-
-
-def ticks(samples: int) -> int:
-    """Video ticks, exact on the audio grid: an audio frame is 1920 of them."""
-    return samples * VIDEO_TIMESCALE // AUDIO_SAMPLE_RATE
 
 
 def _nearest_frames(begin: int, end: int) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from av.stream import Stream
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from panoreel.contracts.media import AUDIO_SAMPLE_RATE, VIDEO_TIMESCALE
+from panoreel.contracts.media import VIDEO_TIMESCALE, ticks
 from panoreel.transcoder.pieces import PackagedPiece, PlannedPiece
 from panoreel.transcoder.source import Read, opened
 
@@ -87,7 +87,7 @@ def _placed(piece: PlannedPiece, packets: Iterator[Packet[Stream]]) -> Iterator[
             continue
         if packet.stream.type == "video":
             index = bisect_right(first_pts, packet.pts) - 1
-            pts = packet.pts + _ticks(places[index] - first_samples[index])
+            pts = packet.pts + ticks(places[index] - first_samples[index])
             packet.pts = last_picture = max(pts, last_picture + 1)
         else:
             index = bisect_right(first_samples, packet.pts) - 1
@@ -100,8 +100,3 @@ def _without_sdt(content: bytes) -> bytes:
     """libav begins with a table of services that HLS has no use for; a piece is to begin with its PAT."""
     pid = int.from_bytes(content[1:3], "big") & 0x1FFF
     return content[_TS_PACKET_BYTES:] if pid == _SDT_PID else content
-
-
-def _ticks(samples: int) -> int:
-    """Video ticks, exact on the audio grid: an audio frame is 1920 of them."""
-    return samples * VIDEO_TIMESCALE // AUDIO_SAMPLE_RATE

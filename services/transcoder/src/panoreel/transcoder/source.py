@@ -17,6 +17,18 @@ Read = Callable[[Segment], bytes]
 """Gives the content of a segment."""
 
 
+def verified(segment: Segment, read: Read) -> bytes:
+    """What `read` gives, if it is what was announced.
+
+    Raises:
+        SegmentDamaged: its checksum differs.
+    """
+    content = read(segment)
+    if hashlib.sha256(content).hexdigest() != segment.sha256:
+        raise SegmentDamaged(segment)
+    return content
+
+
 @contextmanager
 def opened(segments: Sequence[Segment], read: Read) -> Iterator[InputContainer]:
     """Segments of one epoch as one fragmented MP4; opening each by itself would take 10 ms for probing.
@@ -25,10 +37,7 @@ def opened(segments: Sequence[Segment], read: Read) -> Iterator[InputContainer]:
         SegmentDamaged: a segment's checksum differs from the announced one.
         ParameterSetsDiffer: two segments were encoded with different settings.
     """
-    contents = [read(segment) for segment in segments]
-    for segment, content in zip(segments, contents, strict=True):
-        if hashlib.sha256(content).hexdigest() != segment.sha256:
-            raise SegmentDamaged(segment)
+    contents = [verified(segment, read) for segment in segments]
     # SPS and PPS (ISO/IEC 14496-15, 5.3.3) and the AudioSpecificConfig: decoders take one for a whole track.
     header = contents[0][: _header_bytes(contents[0])]
     if not all(content.startswith(header) for content in contents):

@@ -13,8 +13,8 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from panoreel.contracts.media import AUDIO_SAMPLE_RATE, VIDEO_TIMESCALE, EncoderParameters
-from panoreel.transcoder.cut import Clip, Cut, ticks
+from panoreel.contracts.media import AUDIO_SAMPLE_RATE, VIDEO_TIMESCALE, EncoderParameters, ticks
+from panoreel.transcoder.cut import Clip, Cut
 from panoreel.transcoder.errors import ParameterSetsDiffer
 from panoreel.transcoder.reencode import reencoded
 from panoreel.transcoder.source import Read, opened

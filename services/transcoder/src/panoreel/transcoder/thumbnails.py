@@ -12,8 +12,9 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation
 from PIL import Image, ImageStat
 
+from panoreel.contracts import x264
 from panoreel.contracts.events import ThumbnailRequest
-from panoreel.contracts.media import AUDIO_SAMPLE_RATE, VIDEO_TIMESCALE, EncoderParameters, Segment
+from panoreel.contracts.media import AUDIO_SAMPLE_RATE, EncoderParameters, Segment, ticks
 from panoreel.transcoder.pieces import SHEET_PICTURES, PackagedPiece, PlannedPiece
 from panoreel.transcoder.source import Read, opened
 
@@ -70,8 +71,7 @@ def webvtt(
     The places are media fragments (W3C Media Fragments URI 1.0, 4.2.2), as players of WebVTT thumbnails
     expect them.
     """
-    # As it is encoded: odd sizes are rounded up.
-    height = _height(request, encoder.width + encoder.width % 2, encoder.height + encoder.height % 2)
+    height = _height(request, *x264.coded_size(encoder))
     interval = _interval_samples(request)
     blocks = ["WEBVTT\n"]
     for number, begin in enumerate(range(0, samples, interval)):
@@ -87,15 +87,15 @@ def _shown(piece: PlannedPiece, read: Read, request: ThumbnailRequest) -> Iterat
     """What is shown at the times that belong on the sheet, as far as the piece has media for them."""
     numbers = range(piece.number * SHEET_PICTURES, (piece.number + 1) * SHEET_PICTURES)
     lengths = (segment.end_sample - segment.first_sample for segment in piece.segments)
-    *places, end = (_ticks(place) for place in accumulate(lengths, initial=piece.first_sample))
+    *places, end = (ticks(place) for place in accumulate(lengths, initial=piece.first_sample))
     # The first picture comes up to an audio frame before the sound.
     begins = [
-        place + segment.first_pts - _ticks(segment.first_sample)
+        place + segment.first_pts - ticks(segment.first_sample)
         for place, segment in zip(places, piece.segments, strict=True)
     ]
     wanted: dict[int, list[int]] = {}
     for number in numbers:
-        moment = _ticks(number * _interval_samples(request))
+        moment = ticks(number * _interval_samples(request))
         index = bisect_right(begins, moment) - 1
         if index >= 0 and moment < end:
             wanted.setdefault(index, []).append(moment - begins[index] + piece.segments[index].first_pts)
@@ -139,10 +139,6 @@ def _jpeg(image: Image.Image, quality: int) -> bytes:
 
 def _interval_samples(request: ThumbnailRequest) -> int:
     return round(request.interval_s * AUDIO_SAMPLE_RATE)
-
-
-def _ticks(samples: int) -> int:
-    return samples * VIDEO_TIMESCALE // AUDIO_SAMPLE_RATE
 
 
 def _height(request: ThumbnailRequest, width: int, height: int) -> int:

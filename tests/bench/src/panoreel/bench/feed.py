@@ -16,6 +16,7 @@ from panoreel.contracts.media import (
     VIDEO_TIMESCALE,
     EncoderParameters,
     SegmentMedia,
+    ticks,
 )
 from panoreel.recorder.encoder import SegmentEncoder
 
@@ -69,7 +70,7 @@ def film(directory: Path, parameters: EncoderParameters) -> Film:
         wall_clock=lambda pts: BEGIN + timedelta(seconds=pts / VIDEO_TIMESCALE),
         on_sealed=lambda path, media: sealed.append((path, media)),
     )
-    end_pts = MINUTE_SAMPLES * VIDEO_TIMESCALE // AUDIO_SAMPLE_RATE
+    end_pts = ticks(MINUTE_SAMPLES)
     step = VIDEO_TIMESCALE // PICTURES_PER_S
     sheet = _sheet(parameters)
     for number, pts in enumerate(range(0, end_pts, step)):

@@ -1,17 +1,16 @@
 """A piece of an MP4: the media of its segments, and beside it what the file's index will need of them."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
-from panoreel.contracts.media import Segment
 from panoreel.transcoder.errors import ParameterSetsDiffer
 from panoreel.transcoder.mp4 import tables
 from panoreel.transcoder.mp4.fragments import take_apart
 from panoreel.transcoder.mp4.tables import PICTURES
 from panoreel.transcoder.pieces import PackagedPiece, PlannedPiece
+from panoreel.transcoder.source import Read, verified
 
 
-def package(piece: PlannedPiece, read: Callable[[Segment], bytes]) -> PackagedPiece:
+def package(piece: PlannedPiece, read: Read) -> PackagedPiece:
     """Package the media of a piece, which is in memory then; `read` gives the content of a segment.
 
     Raises:
@@ -20,7 +19,7 @@ def package(piece: PlannedPiece, read: Callable[[Segment], bytes]) -> PackagedPi
     """
     header, media, found, frames = b"", bytearray(), tables.Tables(), 0
     for segment in piece.segments:
-        fragment = take_apart(segment, read(segment))
+        fragment = take_apart(segment, verified(segment, read))
         header = header or fragment.header
         if fragment.header != header:
             raise ParameterSetsDiffer

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from struct import pack
 
-from panoreel.contracts.media import AUDIO_SAMPLE_RATE, VIDEO_TIMESCALE
+from panoreel.contracts.media import ticks
 from panoreel.contracts.timeline import Stretch
 from panoreel.transcoder.mp4.boxes import box, full_box
 from panoreel.transcoder.mp4.tables import PICTURES, Run, numbers, run_lengths, run_lengths_undone, table
@@ -87,8 +87,3 @@ def _fitted(stretch: Stretch, runs: list[Run]) -> list[Run]:
         durations[-1] += ticks(last.end_sample) - last.end_pts - late
         fitted[-1] = replace(fitted[-1], durations=run_lengths(durations))
     return fitted
-
-
-def ticks(samples: int) -> int:
-    """Video ticks, exact on the audio grid: an audio frame is 1920 of them."""
-    return samples * VIDEO_TIMESCALE // AUDIO_SAMPLE_RATE
