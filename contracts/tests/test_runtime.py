@@ -32,6 +32,19 @@ async def work(ready):
 
 run_service(load_settings(ServiceSettings), work)
 """
+
+INTERRUPTED = """
+import asyncio
+from panoreel.runtime.service import load_settings, run_service
+from panoreel.runtime.settings import ServiceSettings
+
+async def work(ready):
+    task, answer = asyncio.current_task(), asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(lambda: (answer.set_result("an answer"), task.cancel()))
+    print("goes on with", await asyncio.wait_for(answer, 60))
+
+run_service(load_settings(ServiceSettings), work)
+"""
 WAIT_S = 30.0
 
 
@@ -99,3 +112,13 @@ def test_empty_setting_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_settings(ServiceSettings)
     assert settings.ready_file is None
     assert "s3cr3t" not in repr(settings)
+
+
+def test_a_service_is_ended_though_an_answer_comes_at_the_same_moment() -> None:
+    environment = os.environ | {"PANOREEL_NATS_URL": "nats://127.0.0.1:1"}
+    command = [sys.executable, "-c", INTERRUPTED]
+    ended = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=WAIT_S, check=False
+    )
+    assert "CancelledError" in ended.stderr
+    assert ended.stdout == ""

@@ -10,6 +10,7 @@ from typing import TypeVar
 import structlog
 from pydantic import ValidationError
 
+from panoreel.runtime.cancellation import keep_cancellations
 from panoreel.runtime.settings import ServiceSettings
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
@@ -36,6 +37,7 @@ def run_service(
     An exception of `refusals` is what an operator has to mend: it ends the process with its sentence alone.
     """
     configure_logs(settings.log_level)
+    keep_cancellations()
 
     def ready() -> None:
         if settings.ready_file:
