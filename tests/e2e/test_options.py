@@ -56,7 +56,7 @@ def test_one_track(files: Files, name: str, kinds: list[str], slack: float) -> N
         assert float(stream.duration * stream.time_base) == pytest.approx(TOGETHER[name][0], abs=0.05)
     if name == "sound":
         sound = media.sound(files[name])
-        assert media.tone_level(sound, 1000) > 0.2
+        assert media.tone_level(sound[len(sound) // 2 :], 1000) > 0.2, "a loaded machine plays late"
         assert len(media.onsets(sound)) <= 2 * slack, (
             "from the video's beginning on, and its end may be heard"
         )
