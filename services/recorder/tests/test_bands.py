@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from panoreel.contracts.media import EncoderParameters
 from panoreel.recorder.bands import Bands, bands
-from panoreel.recorder.h264 import PictureConverter
+from panoreel.recorder.i420 import PictureConverter
 
 
 @pytest.mark.parametrize(

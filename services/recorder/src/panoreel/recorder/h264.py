@@ -3,24 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
-import numpy as np
-from av import VideoFrame
 from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
-from av.video.plane import VideoPlane
-from av.video.reformatter import (
-    ColorPrimaries,
-    ColorRange,
-    Colorspace,
-    ColorTrc,
-    Interpolation,
-    VideoReformatter,
-)
-from numpy.typing import NDArray
+from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
 
 from panoreel.contracts import x264
 from panoreel.contracts.media import EncoderParameters
-from panoreel.recorder.bands import Bands
 
 PRESETS: Final = ("fast", "veryfast", "superfast", "ultrafast")
 """From the best, which is for still pages, to the cheapest; each may follow on any other."""
@@ -42,12 +30,6 @@ _BUFFER_S: Final = 2
 
 _ONE_THREAD_PIXELS_PER_S: Final = 1920 * 1080 * 30
 """Up to this rate one thread keeps up, and costs less in sum than two that share each picture."""
-
-_REACH: Final = 2
-"""Rows above and below a pair of rows whose colours it changes: 4:2:0 is scaled from more than two."""
-
-_MARGIN: Final = 8
-"""Rows above and below that are converted as well, for the scaler treats the edges differently."""
 
 _AVCOL_SPC_BT709: Final = 1
 """libavutil's number, which is not that of the scaler's `Colorspace.ITU709`."""
@@ -83,59 +65,3 @@ def _rate(parameters: EncoderParameters, preset: str) -> Mapping[str, object]:
     kbit_s = max(1, parameters.bitrate // 1000)
     peak = {"vbv-maxrate": int(kbit_s * x264.PEAK), "vbv-bufsize": kbit_s * _BUFFER_S}
     return {"bitrate": kbit_s, "ratetol": 0.5, **peak}
-
-
-class PictureConverter:
-    """Turns BGRA pictures into what the encoder takes: I420, BT.709, limited range, even size.
-
-    An odd edge is repeated.
-    """
-
-    def __init__(self, parameters: EncoderParameters) -> None:
-        self._shape = (parameters.height, parameters.width, 4)
-        self._reformatter = VideoReformatter()
-        self._frame: VideoFrame | None = None
-
-    def convert(self, picture: NDArray[np.uint8], changed: Bands | None = None) -> VideoFrame:
-        """The frame for a (height, width, 4) `picture` with contiguous rows, which is not kept.
-
-        It is good until the next call, for which only the `changed` rows are read; None stands for all.
-        Raises `ValueError` for another shape.
-        """
-        if picture.shape != self._shape:
-            raise ValueError(f"a picture of shape {self._shape} was expected, not {picture.shape}")
-        if self._frame is None or changed is None or changed == ((0, self._shape[0]),):
-            self._frame = self._converted(picture)
-        else:
-            for top, bottom in changed:
-                self._renew(self._frame, picture, top, bottom)
-        return self._frame
-
-    def _renew(self, frame: VideoFrame, picture: NDArray[np.uint8], top: int, bottom: int) -> None:
-        """Convert a band of rows, and so much around it as the scaler of the colours looks at."""
-        first = max(0, top - _MARGIN)
-        band = self._converted(picture[first : bottom + _MARGIN])
-        top, bottom = max(0, top - _REACH), min(bottom + _REACH, frame.height)
-        for target, source, rows in zip(frame.planes, band.planes, (1, 2, 2), strict=True):
-            renewed = _rows(source)[(top - first) // rows : (bottom - first) // rows]
-            _rows(target)[top // rows : bottom // rows, : target.width] = renewed[:, : target.width]
-
-    def _converted(self, picture: NDArray[np.uint8]) -> VideoFrame:
-        padding = ((0, len(picture) % 2), (0, self._shape[1] % 2), (0, 0))
-        if any(after for _, after in padding):
-            picture = np.pad(picture, padding, mode="edge")
-        return self._reformatter.reformat(
-            VideoFrame.from_numpy_buffer(picture, format="bgra"),
-            format="yuv420p",
-            src_colorspace=Colorspace.ITU709,
-            dst_colorspace=Colorspace.ITU709,
-            src_color_range=ColorRange.JPEG,
-            dst_color_range=ColorRange.MPEG,
-            # The mean of the pixels that share a colour: nothing wider is sharper, and this takes least time.
-            interpolation=Interpolation.AREA,
-            threads=1,
-        )
-
-
-def _rows(plane: VideoPlane) -> NDArray[np.uint8]:
-    return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from panoreel.contracts.media import VIDEO_TIMESCALE, EncoderParameters
 from panoreel.recorder import h264
 from panoreel.recorder.bands import Bands
+from panoreel.recorder.i420 import PictureConverter
 
 
 class PictureEncoder:
@@ -30,7 +31,7 @@ class PictureEncoder:
         self.preset = preset
         self.busy_s = 0.0
         self._parameters = parameters
-        self._converter = h264.PictureConverter(parameters)
+        self._converter = PictureConverter(parameters)
         self._template = av.open(io.BytesIO(), "w", format="mp4")
         self.stream = self._template.add_stream("libx264", rate=parameters.fps)
         self._codec = self._configured(self.stream.codec_context)

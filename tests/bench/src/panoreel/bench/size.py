@@ -24,8 +24,8 @@ from panoreel.recorder.pressure import effort
 
 REFERENCE_CRF: Final = 23
 CRF_STEP: Final = 3
-COMPARED_EVERY: Final = 10
-"""Of so many pictures one is compared."""
+COMPARED_EVERY_S: Final = 1 / 3
+"""The first picture is compared in each such span of time, so that all pictures of a still page are."""
 
 Bgra = NDArray[np.uint8]
 
@@ -168,9 +168,9 @@ def _likeness(source: Sequence[Path], coded: Sequence[Path]) -> float:
     It is compared with what either encoder was given, not with what one of them made of its colours.
     """
     pairs = zip(_pictures(source), media.frames(coded), strict=True)
-    found = [
-        ssim(luma_of(bgra[:, :, 2::-1]), frame.luma.astype(float))
-        for number, ((_, bgra), frame) in enumerate(pairs)
-        if number % COMPARED_EVERY == 0
-    ]
-    return float(np.mean(found))
+    found: dict[int, float] = {}
+    for (pts, bgra), frame in pairs:
+        span = int(pts / VIDEO_TIMESCALE / COMPARED_EVERY_S)
+        if span not in found:
+            found[span] = ssim(luma_of(bgra[:, :, 2::-1]), frame.luma.astype(float))
+    return float(np.mean(list(found.values())))
