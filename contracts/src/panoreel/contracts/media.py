@@ -61,7 +61,7 @@ class EncoderParameters(Frozen):
     reference_frames: int = Field(default=1, ge=1, le=16)
     cabac: bool = True
     transform_8x8: bool = True
-    weighted_prediction: int = Field(default=1, ge=0, le=2, description="x264's weightp")
+    weighted_prediction: int = Field(default=0, ge=0, le=2, description="x264's weightp")
     audio_bitrate: int = Field(default=128_000, ge=16_000, le=512_000, description="bits per second")
 
     @property

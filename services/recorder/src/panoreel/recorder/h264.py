@@ -13,17 +13,16 @@ from panoreel.contracts.media import EncoderParameters
 PRESETS: Final = ("fast", "veryfast", "superfast", "ultrafast")
 """From the best, which is for still pages, to the cheapest; each may follow on any other."""
 
+STILL: Final = PRESETS[0]
+"""For pages that hardly move: they cost little, and x264 decides on the quality of each picture."""
+
 _EFFORT: Final[Mapping[str, Mapping[str, object]]] = {
-    "veryfast": {"subme": 1, "me": "dia"},
-    "superfast": {"subme": 0},
+    "veryfast": {"subme": 1, "deblock": "-2,-2"},
+    "superfast": {"subme": 0, "deblock": "-2,-2"},
 }
 """What is changed in a preset, all of it header-neutral. Most of a page stands still or moves by whole
-pixels: searching between pixels costs a quarter of the time, and saves a few per cent of the bytes."""
-
-_CRF_OF_MOVING_PAGES: Final = 3
-"""x264 means its scale for encoders that look ahead (`mbtree`) and save bits on what soon changes. Without,
-the same number gives up to twice the bytes; this much more gives about the quality that is meant. On a still
-page nothing changes soon, and its number is right."""
+pixels: searching between pixels costs a quarter of the time, and saves a few per cent of the bytes. The sharp
+edges of a page are to stay: they are smoothed less."""
 
 _BUFFER_S: Final = 2
 """A bit rate is kept in the mean. It may rise to the peak, and beyond by what a buffer of so long holds."""
@@ -35,8 +34,11 @@ _AVCOL_SPC_BT709: Final = 1
 """libavutil's number, which is not that of the scaler's `Colorspace.ITU709`."""
 
 
-def configure(codec: VideoCodecContext, parameters: EncoderParameters, preset: str) -> None:
-    """Set up an unopened libx264 `codec`, which then writes the same SPS and PPS whatever the preset.
+def configure(codec: VideoCodecContext, parameters: EncoderParameters, preset: str, qp: int) -> None:
+    """Set up an unopened libx264 `codec`, which then writes the same SPS and PPS whatever preset and `qp`.
+
+    `qp` is the quantizer of a page that moves, if no bit rate is asked for: when it is constant, x264 need
+    not look at each picture twice.
 
     There is no lookahead, and there are no B-frames: both would delay the sealing of segments. x264 holds
     back exactly one picture, since rate control needs to know how long each is shown. Threads by frame
@@ -52,16 +54,15 @@ def configure(codec: VideoCodecContext, parameters: EncoderParameters, preset: s
     neutral = {
         "sliced-threads": int(codec.thread_count > 1),
         **_EFFORT.get(preset, {}),
-        **_rate(parameters, preset),
+        **_rate(parameters, preset, qp),
     }
     codec.options = x264.options(parameters, preset, neutral)
 
 
-def _rate(parameters: EncoderParameters, preset: str) -> Mapping[str, object]:
+def _rate(parameters: EncoderParameters, preset: str, qp: int) -> Mapping[str, object]:
     """x264's rate control, in kbit. Without `nal-hrd` no header tells of it."""
     if parameters.bitrate is None:
-        raised = 0 if preset == PRESETS[0] else _CRF_OF_MOVING_PAGES
-        return {"crf": min(51, parameters.crf + raised)}
+        return {"crf": parameters.crf} if preset == STILL else {"qp": qp}
     kbit_s = max(1, parameters.bitrate // 1000)
     peak = {"vbv-maxrate": int(kbit_s * x264.PEAK), "vbv-bufsize": kbit_s * _BUFFER_S}
     return {"bitrate": kbit_s, "ratetol": 0.5, **peak}

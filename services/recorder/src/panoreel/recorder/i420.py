@@ -22,27 +22,30 @@ _COLOURS: Final = """
 .flags 2d
 .dest 1 weighed guint8
 .source 4 bgra guint32
-.const 4 every_other 0x00ff00ff
+.const 4 odd_bytes 0xff00ff00
+.param 4 inverted
 .param 4 b_r
 .param 4 g
 .param 4 offset
-.temp 4 sum
+.temp 4 pixel
 .temp 4 greens
 .temp 4 weights_b_r
 .temp 4 weights_g
 .temp 2 narrow
 loadpl weights_b_r, b_r
 loadpl weights_g, g
-andl sum, bgra, every_other
-x2 shruw greens, bgra, 8
-x2 mullw sum, sum, weights_b_r
-x2 mullw greens, greens, weights_g
-x2 addw sum, sum, greens
-shll greens, sum, 16
-addl sum, sum, greens
-addl sum, sum, offset
-shrul sum, sum, 24
-convssslw narrow, sum
+xorl pixel, bgra, inverted
+andl greens, pixel, odd_bytes
+shll pixel, pixel, 8
+andl pixel, pixel, odd_bytes
+x2 mulhuw pixel, pixel, weights_b_r
+x2 mulhuw greens, greens, weights_g
+x2 addw pixel, pixel, greens
+shll greens, pixel, 16
+addl pixel, pixel, greens
+addl pixel, pixel, offset
+shrul pixel, pixel, 24
+convssslw narrow, pixel
 convsuswb weighed, narrow
 
 .function halve
@@ -60,25 +63,41 @@ x4 avgub upper_left, upper_left, lower_left
 x4 avgub upper_right, upper_right, lower_right
 x4 avgub mean, upper_left, upper_right
 """
-"""`weigh` is the sum of an offset and a pixel's weighted colours, made in the upper half of 32 bits: red is
+"""`weigh` is the sum of a pixel's weighted colours, in 256ths of a level, and an offset. Colours in the upper
+bytes of words are multiplied by weights in 65536ths. The sum is made in the upper half of 32 bits: red is
 there already, blue and green are added from the lower half. `halve` is the mean of four pixels."""
 
 
-def _weights(red: int, green: int, blue: int, offset: int) -> dict[str, int]:
-    """Parameters of `weigh`; weights are in 256ths."""
-    rounding = 128
-    return {"b_r": _pair(blue, red), "g": _pair(green, 0), "offset": _pair(0, 256 * offset + rounding)}
+def _weights(red: float, green: float, blue: float) -> dict[str, int]:
+    """Parameters of `weigh`, for what each colour adds to a level at its full 255.
+
+    Words have no sign: a colour that is to be subtracted is inverted, and its whole weight is in the offset.
+    """
+    colours = (blue, green, red)
+    inverted = bytes(255 if weight < 0 else 0 for weight in colours)
+    b, g, r = (round(abs(weight) / 255 * 65536) for weight in colours)
+    half, truncated = 128, 1
+    offset = 256 * 16 + half + truncated
+    return {
+        "inverted": int.from_bytes(inverted, "little"),
+        "b_r": _pair(b, r),
+        "g": _pair(g, 0),
+        "offset": _pair(0, offset),
+    }
 
 
 def _pair(lower: int, upper: int) -> int:
     """Two words in 32 bits, as Orc takes them: signed."""
-    return c_int32((upper & 0xFFFF) << 16 | lower & 0xFFFF).value
+    return c_int32(upper << 16 | lower).value
 
 
-_LUMA: Final = _weights(47, 157, 16, 16)
-_CHROMA: Final = (_weights(-26, -86, 112, 128), _weights(112, -102, -10, 128))
-"""Y', C'B and C'R by the coefficients of BT.709, 219 and 224 levels for 255: no sum leaves 16 bits, and none
-is off by more than a level and a quarter."""
+_R, _G, _B = 0.2126, 0.7152, 0.0722
+_LUMA: Final = _weights(219 * _R, 219 * _G, 219 * _B)
+_CHROMA: Final = (
+    _weights(-112 * _R / (1 - _B), -112 * _G / (1 - _B), 112),
+    _weights(112, -112 * _G / (1 - _R), -112 * _B / (1 - _R)),
+)
+"""Y', C'B and C'R of BT.709: 219 levels above 16, and 112 on either side of 128."""
 
 
 class PictureConverter:

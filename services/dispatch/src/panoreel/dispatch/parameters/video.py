@@ -42,7 +42,7 @@ class VideoParameters(Parameters):
     Bitrate: Annotated[int, InRange(50_000, 50_000_000)] | None = None
     """Of the pictures, in bits per second, in the mean; in place of a quality."""
     Crf: Annotated[int, InRange(1, 51)] = 23
-    """x264's constant quality, from 1, the best, to 51."""
+    """Near x264's scale of constant quality, from 1, the best, to 51."""
     KeyframeInterval: Annotated[float, InRange(0.5, 10.0)] = 2
     """In seconds. Players seek to keyframes; the fewer there are, the smaller the file."""
     AudioBitrate: Annotated[int, InRange(16_000, 512_000, or_zero=True)] = 0
