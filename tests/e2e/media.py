@@ -1,12 +1,12 @@
 """What is in a recording, read back by decoding it."""
 
 import struct
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
-import av.logging
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,18 +40,15 @@ def sound(path: Path) -> NDArray[np.float32]:
 
 
 def decode_errors(path: Path) -> list[str]:
-    """Whatever libav complains about while it decodes all of the file."""
-    av.logging.set_level(av.logging.WARNING)
-    try:
-        with av.logging.Capture() as messages, av.open(str(path)) as container:
-            for _ in container.decode(video=0):
-                pass
-            container.seek(0)
-            for _ in container.decode(audio=0):
-                pass
-    finally:
-        av.logging.set_level(None)
-    return [text.strip() for _, _, text in messages]
+    """Whatever ffprobe and ffmpeg complain about, the latter while it decodes all of the file."""
+    probe = ["ffprobe", "-v", "warning", "-show_format", "-show_streams", "-of", "json", str(path)]
+    decode = ["ffmpeg", "-nostdin", "-v", "warning", "-xerror", "-i", str(path)]
+    complaints = []
+    for command in (probe, [*decode, "-fps_mode", "passthrough", "-f", "null", "-"]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        complaints += [f"{command[0]}: {line}" for line in done.stderr.splitlines()]
+        assert (done.returncode == 0) or complaints
+    return complaints
 
 
 def boxes(path: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""hls.js in Chromium: how web pages play HLS."""
+"""Chromium as a player: of MP4 by itself, of HLS by hls.js, as web pages do it."""
 
 import base64
 import hashlib
@@ -32,19 +32,32 @@ const video = document.querySelector("video")
 const state = {ended: false, failure: null}
 video.onended = () => state.ended = true
 function play(url, rate) {
+  if (url.endsWith(".m3u8")) load(url)
+  else {
+    video.onerror = () => state.failure = video.error.message
+    video.src = url
+  }
+  video.playbackRate = rate
+  video.play().catch(() => {})
+}
+function load(url) {
   const hls = new Hls()
   hls.on(Hls.Events.ERROR, (_, data) => { if (data.fatal) state.failure = data.details })
   hls.loadSource(url)
   hls.attachMedia(video)
-  video.playbackRate = rate
-  video.play().catch(() => {})
+}
+function seek(time) {
+  return new Promise(done => {
+    video.onseeked = () => done(video.currentTime)
+    video.currentTime = time
+  })
 }
 </script>"""
 
 
 @dataclass(frozen=True)
 class Player:
-    """A page that plays one playlist after the other."""
+    """A page that plays one file or playlist after the other."""
 
     page: Page
 
@@ -53,13 +66,18 @@ class Player:
         self.page.reload()
         self.page.evaluate("([url, rate]) => play(url, rate)", [url, rate])
 
+    def seek(self, time_s: float) -> float:
+        """Go on from another place; where that is."""
+        reached_s: float = self.page.evaluate("time => seek(time)", time_s)
+        return reached_s
+
     def await_end(self) -> None:
         """Wait until it has ended, be it because of an error."""
         self.page.wait_for_function("state.ended || state.failure", timeout=PLAYED_TIMEOUT_S * 1000)
 
     @property
     def failure(self) -> str | None:
-        """The error that ended it, by its name in hls.js."""
+        """The error that ended it, by its name in hls.js, or in Chromium's words."""
         failure: str | None = self.page.evaluate("state.failure")
         return failure
 

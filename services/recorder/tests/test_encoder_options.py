@@ -120,32 +120,3 @@ def test_presets_change_between_segments(epoch: Callable[..., Epoch]) -> None:
     assert [packet.pts for packet in packets] == [9_000 * index for index in range(len(used))]
     assert {packet.duration for packet in packets} == {9_000}
     assert [packet.is_keyframe for packet in packets] == [index % 20 == 0 for index in range(len(used))]
-
-
-def test_what_moves_much_gets_fewer_bytes_from_segment_to_segment(epoch: Callable[..., Epoch]) -> None:
-    """Noise, then a page that moves little, and noise again: all of it decodes as one file."""
-    run = epoch()
-    random = np.random.default_rng(1)
-    for index in range(280):
-        picture = numbered(index)
-        if index // 80 != 1:
-            noise = random.integers(0, 256, (36, 80, 4), np.uint8)
-            picture[36:] = noise.repeat(4, 0).repeat(4, 1)
-        run.encoder.video(picture, 9_000 * index)
-    run.encoder.close(280 * 9_000)
-    sizes = [media.bytes for _, media in run.reported]
-    assert sizes[0] > 1.1 * sizes[1] > 1.1 * 1.1 * sizes[2]
-    assert sizes[8] > 1.1 * sizes[9] > 1.1 * 1.1 * sizes[10], "it had been given more again"
-    assert [number(frame) for frame in run.pictures()] == list(range(280))
-    contents = [path.read_bytes() for path, _ in run.reported]
-    assert len({content[: content.index(b"moof") - 4] for content in contents}) == 1
-
-
-def test_a_bit_rate_is_left_to_x264(epoch: Callable[..., Epoch]) -> None:
-    """Another run of the encoder would forget what has been spent."""
-    run = epoch(bitrate=200_000)
-    random = np.random.default_rng(1)
-    for index in range(200):
-        run.encoder.video(random.integers(0, 256, (180, 320, 4), np.uint8), 9_000 * index)
-    run.encoder.close(200 * 9_000)
-    assert sum(media.bytes for _, media in run.reported[2:]) * 8 / 16 == pytest.approx(200_000, rel=0.3)

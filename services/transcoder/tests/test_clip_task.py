@@ -1,13 +1,16 @@
 """Clip tasks in a real log: what becomes of them, and what their user is told."""
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import av
 import pytest
 
+from panoreel.blobs.errors import BlobsUnavailable
 from panoreel.blobs.keys import segment_key, segments_prefix
 from panoreel.blobs.shared import BlobStores
 from panoreel.contracts import commands
@@ -21,6 +24,7 @@ from panoreel.eventlog.log import EventLog
 from panoreel.eventlog.outputs import purge
 from panoreel.eventlog.segments import announce
 from panoreel.transcoder.clip import Clips
+from panoreel.transcoder.patience import AWAY
 
 CAUSE = Cause("test")
 SIZE = EncoderParameters(width=319, height=180)
@@ -149,6 +153,24 @@ async def test_what_cannot_be_cut_is_told(
     assert task.failure.code == code
     public_id = source.removeprefix(scoped("application", ""))
     assert task.failure.message.startswith(f"the clip could not be cut: {told.format(public_id)}")
+
+
+async def test_a_clip_waits_for_a_store_that_is_away(
+    log: EventLog, stores: BlobStores, media: list[Segment], tmp_path: Path
+) -> None:
+    event = await asked(log, await recorded(log, stores, media), (0.5, 1.5))
+    clips = Clips(log, stores)
+    mounted = (tmp_path / "blobs").rename(tmp_path / "mounted")
+    (tmp_path / "blobs").mkdir()
+    with pytest.raises(BlobsUnavailable):
+        await clips.cut(event)
+    past = replace(event, envelope=replace(event.envelope, time=event.envelope.time - AWAY))
+    with pytest.raises(Permanent, match="tried for 1440 minutes"):
+        await clips.cut(past)
+    shutil.rmtree(tmp_path / "blobs")
+    mounted.rename(tmp_path / "blobs")
+    await clips.cut(event)
+    assert (await load(log, event)).phase == Phase.UPLOAD
 
 
 async def test_a_storage_that_this_service_lacks_is_told(

@@ -28,7 +28,8 @@ from panoreel.eventlog.errors import Permanent, Transient
 from panoreel.eventlog.log import EventLog
 from panoreel.eventlog.outputs import OutputFacts
 from panoreel.eventlog.secrets import SecretStore, TaskSecrets
-from panoreel.transcoder.worker import AWAY, LATE, Transcoder
+from panoreel.transcoder.patience import AWAY
+from panoreel.transcoder.worker import LATE, Transcoder
 from services.transcoder.tests.recordings import Recording, digests
 
 SECOND = 90_000

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from panoreel.blobs.bucket import BucketBlobs
-from panoreel.blobs.errors import BlobNotFound, BlobsUnavailable
+from panoreel.blobs.errors import BlobNotFound
 from panoreel.blobs.keys import outputs_prefix, segment_key
 from panoreel.blobs.shared import BlobStores
 from panoreel.blobs.store import Blobs
@@ -366,6 +366,18 @@ async def test_a_store_that_was_away_for_too_long_is_told(
     assert is_packaged(blobs, recording)
 
 
+async def test_whatever_goes_wrong_for_too_long_is_told(
+    settings: UploaderSettings, log: EventLog, package: Package, stores: BlobStores, blobs: Blobs
+) -> None:
+    """What was packaged is gone: nobody foresees why."""
+    recording, packaged = await package(10)
+    blobs.delete_prefix(outputs_prefix(recording.task_id))
+    with pytest.raises(Transient):
+        await Uploader(settings, log, stores).close(packaged)
+    with pytest.raises(Permanent, match="tried for 0 hours"):
+        await Uploader(changed(settings, upload_patience_h=0), log, stores).close(packaged)
+
+
 @pytest.mark.parametrize("muxer", ["mp4", "hls"])
 async def test_an_impossible_name_is_final(uploader: Uploader, record: Record, muxer: OutputKind) -> None:
     recording = await record(OutputRequest(muxers=("mp4", "hls"), target_dir="../elsewhere"))
@@ -437,7 +449,7 @@ async def test_a_raw_bucket_that_refuses_may_be_mended(
     """Unlike the bucket of the result, which is the caller's choice."""
     _, packaged = await package(10)
     refusing = BucketBlobs(replace(seaweed.access, secret_key=SecretStr("wrong")), seaweed.bucket, "raw/")
-    with pytest.raises(BlobsUnavailable, match="SignatureDoesNotMatch"):
+    with pytest.raises(Transient, match="SignatureDoesNotMatch"):
         await Uploader(settings, log, BlobStores(log, {"cos": refusing})).close(packaged)
 
 

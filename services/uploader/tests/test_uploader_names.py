@@ -147,6 +147,8 @@ def test_backup() -> None:
     assert backup
     assert backup.result("mp4").url == "https://spare.s3.backup.example/d/x.mp4"
     assert backup.refusal == "no"
+    called_alike = task_with(bucket="spare", target_dir="d", target_name="x")
+    assert backup_of(called_alike, settings_with(**BACKUP), "no") is None, "facts name buckets alone"
 
 
 @pytest.mark.parametrize(

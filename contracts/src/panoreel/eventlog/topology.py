@@ -90,7 +90,9 @@ def _reaction(name: str, *to: type[Event]) -> DurableConsumer:
 TRANSCODER: Final = DurableConsumer(
     "transcoder-package", (subjects.any_task(events.RecordingStopped),), max_deliver=-1, lanes=4
 )
-CLIPS: Final = _reaction("transcoder-clip", events.ClipCreated)
+CLIPS: Final = DurableConsumer(
+    "transcoder-clip", (subjects.any_task(events.ClipCreated),), max_deliver=-1, lanes=2
+)
 # Work ahead of Stop is never given up: what it could not do is left to what follows Stop.
 PACKAGING: Final = DurableConsumer(
     "transcoder-segments", (subjects.ANY_SEGMENT,), max_deliver=-1, stream=SEGMENTS

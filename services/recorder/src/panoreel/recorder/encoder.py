@@ -137,7 +137,7 @@ class SegmentEncoder:
         self._check_follows(pts)
         key = self._open is None or pts - self._last_key_pts >= self._keyframe_ticks
         opens = key and self._may_open(pts)
-        if opens and self._pictures.would_change(self._preset):
+        if opens and self._preset != self.preset:
             self._take(self._pictures.end_run(pts, self._preset))
         self._take(self._pictures.encode(picture, pts, changed=changed, key=key))
         if key:

@@ -45,7 +45,7 @@ class Patience:
         """The page is shown."""
         self._well_since = now
 
-    def trouble(self, now: float) -> None:
-        """The page is shown no more; if it was for long, that is a new matter."""
-        if now - self._well_since > QUIET_S:
+    def trouble(self, since: float) -> None:
+        """The page has shown nothing since then; if it was well before for long, that is a new matter."""
+        if since - self._well_since > QUIET_S:
             self._began = None

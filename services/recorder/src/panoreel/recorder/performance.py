@@ -176,7 +176,8 @@ class Performance:
         if started:
             self._begin_gap(accident)
         log.warning("%s; capture is set up again", accident)
-        self._patience.trouble(time.monotonic())
+        blank_s = self._order.page_policy.blank_after_s if accident.cause == "blank" else None
+        self._patience.trouble(time.monotonic() - (blank_s or 0))
         await self.capture.let_go()
         while not await self._is_shown_again(accident):
             pass

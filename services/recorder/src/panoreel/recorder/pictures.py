@@ -14,12 +14,10 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from panoreel.contracts import x264
 from panoreel.contracts.media import VIDEO_TIMESCALE, EncoderParameters
 from panoreel.recorder import h264
 from panoreel.recorder.bands import Bands
 from panoreel.recorder.i420 import PictureConverter
-from panoreel.recorder.quantizer import Quantizer
 
 
 class PictureEncoder:
@@ -34,8 +32,6 @@ class PictureEncoder:
         self.busy_s = 0.0
         self._parameters = parameters
         self._converter = PictureConverter(parameters)
-        width, height = x264.coded_size(parameters)
-        self._quantizer = Quantizer(parameters.crf, -(-width // 16) * -(-height // 16))
         self._template = av.open(io.BytesIO(), "w", format="mp4")
         self.stream = self._template.add_stream("libx264", rate=parameters.fps)
         self._codec = self._configured(self.stream.codec_context)
@@ -53,29 +49,17 @@ class PictureEncoder:
         frame = self._converter.convert(picture, changed)
         frame.pts, frame.time_base = pts, Fraction(1, VIDEO_TIMESCALE)
         frame.pict_type = PictureType.I if key else PictureType.NONE
-        packets = self._shown_until(pts, self._codec.encode(frame))
+        packets = _shown_until(pts, self._codec.encode(frame))
         self.busy_s += time.monotonic() - began
         return packets
-
-    def would_change(self, preset: str) -> bool:
-        """Whether another run with this preset would encode in another way than the present one."""
-        return preset != self.preset or (
-            self._is_quantized and self._quantizer.suggest() != self._quantizer.value
-        )
-
-    @property
-    def _is_quantized(self) -> bool:
-        """Whether the quantizer is our own choice."""
-        return self._parameters.bitrate is None and self.preset != h264.STILL
 
     def end_run(self, end_pts: int, preset: str | None = None) -> list[Packet[VideoStream]]:
         """Give the last picture, which is shown until `end_pts`; what follows begins with a key picture.
 
         It is encoded with another `preset`, if there is one.
         """
-        packets = self._shown_until(end_pts, self._codec.encode(None))
+        packets = _shown_until(end_pts, self._codec.encode(None))
         self.preset = preset or self.preset
-        self._quantizer.renew()
         # A context of its own: that of a stream is freed with its container, when Python looks for cycles.
         self._codec = self._configured(VideoCodecContext.create("libx264", "w"))
         return packets
@@ -83,15 +67,12 @@ class PictureEncoder:
     def _configured(self, codec: VideoCodecContext) -> VideoCodecContext:
         codec.framerate = Fraction(self._parameters.fps)
         codec.time_base = Fraction(1, VIDEO_TIMESCALE)
-        h264.configure(codec, self._parameters, self.preset, self._quantizer.value)
+        h264.configure(codec, self._parameters, self.preset)
         return codec
 
-    def _shown_until(self, end_pts: int, packets: list[Packet[VideoStream]]) -> list[Packet[VideoStream]]:
-        for packet in packets:  # one at most: x264 holds back a single picture
-            assert packet.pts is not None
-            packet.duration = end_pts - packet.pts
-            if self._is_quantized and packet.is_keyframe:
-                self._quantizer.begin_group()
-            elif self._is_quantized:
-                self._quantizer.took(packet.size)
-        return packets
+
+def _shown_until(end_pts: int, packets: list[Packet[VideoStream]]) -> list[Packet[VideoStream]]:
+    for packet in packets:  # one at most: x264 holds back a single picture
+        assert packet.pts is not None
+        packet.duration = end_pts - packet.pts
+    return packets

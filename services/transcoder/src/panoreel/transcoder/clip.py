@@ -1,6 +1,7 @@
 """Clips: tasks that are cut from another task's recording, which may still run."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -19,7 +20,7 @@ from panoreel.eventlog.errors import Permanent
 from panoreel.eventlog.log import EventLog
 from panoreel.eventlog.segments import manifest
 from panoreel.transcoder.cut import Clip, RangeBeyondEnd, plan
-from panoreel.transcoder.errors import PackagingError
+from panoreel.transcoder.patience import tried_until_late
 from panoreel.transcoder.splice import splice
 
 SERVICE: Final = "transcoder"
@@ -39,8 +40,13 @@ class Clips:
         """React to `clip_created`, as often as it is delivered: the clip's media becomes one file.
 
         Raises:
-            Permanent: it cannot be cut from what is there.
+            OSError, BlobsUnavailable, LogUnavailable: it cannot be read or stored now.
+            Permanent: it cannot be cut from what is there, or could not be for too long.
         """
+        with tried_until_late(datetime.now(UTC) - created.envelope.time):
+            await self._cut(created)
+
+    async def _cut(self, created: StoredEvent) -> None:
         task, _ = await self._log.load(created.task_id)
         if task is None or task.clip is None or task.phase != Phase.TRANSCODE:
             return
@@ -72,8 +78,6 @@ def _store(blobs: Blobs, task: Task, clip: Clip) -> Output:
             spliced = splice(clip, lambda segment: blobs.read(segment.blob_key), task.encoder, file)
         except BlobNotFound as error:
             raise _media_removed(task) from error
-        except PackagingError as error:
-            raise Permanent("InternalError", str(error)) from error
         blobs.put(file, key)
     _logger.info("clip cut", task_id=task.task_id, bytes=spliced.bytes, duration_s=spliced.duration_s)
     return Output(

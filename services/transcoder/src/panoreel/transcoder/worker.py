@@ -7,14 +7,15 @@ from typing import Final
 
 import structlog
 
-from panoreel.blobs.errors import BlobsError, StorageMissing
+from panoreel.blobs.errors import StorageMissing
+from panoreel.blobs.keys import segments_prefix
 from panoreel.blobs.shared import BlobStores, open_shared
-from panoreel.contracts.commands import Rejected, ReportPackaged
+from panoreel.contracts.commands import ReportPackaged
 from panoreel.contracts.envelope import StoredEvent
 from panoreel.contracts.events import Failure, PackagingFailed, RecordingStopped
 from panoreel.contracts.media import Segment
 from panoreel.contracts.task import Phase, Task
-from panoreel.eventlog.errors import LogUnavailable, Permanent, SecretsUnavailable, Transient
+from panoreel.eventlog.errors import Permanent, SecretsUnavailable, Transient
 from panoreel.eventlog.log import EventLog, open_log
 from panoreel.eventlog.reactions import following, reacting
 from panoreel.eventlog.secrets import SecretStore
@@ -23,6 +24,7 @@ from panoreel.transcoder.clip import Clips
 from panoreel.transcoder.closing import Closing
 from panoreel.transcoder.errors import PackagingError
 from panoreel.transcoder.packing import Packer
+from panoreel.transcoder.patience import tried_until_late
 from panoreel.transcoder.recordings import Recording, Recordings
 from panoreel.transcoder.settings import TranscoderSettings
 
@@ -30,12 +32,6 @@ SERVICE: Final = "transcoder"
 
 LATE: Final = timedelta(seconds=60)
 """How long a segment that `recording_stopped` counts may still be on its way before it is taken for lost."""
-
-AWAY: Final = timedelta(hours=24)
-"""How long a recording that has ended waits for its blob store."""
-
-UNFORESEEN: Final = timedelta(minutes=5)
-"""How long anything else is tried again."""
 
 _logger = structlog.get_logger()
 
@@ -104,19 +100,8 @@ class Transcoder:
             Permanent: what was recorded cannot be packaged, or could not be for too long.
         """
         age = datetime.now(UTC) - stopped.envelope.time
-        try:
+        with tried_until_late(age):
             await self._close(stopped, age)
-        except PackagingError as error:
-            raise Permanent("InternalError", str(error)) from error
-        except (Permanent, Rejected):
-            raise
-        except Exception as error:  # whatever it was, it is tried again until it is too late
-            is_away = isinstance(error, OSError | BlobsError | LogUnavailable)
-            patience = AWAY if is_away else UNFORESEEN
-            if age < patience:
-                raise
-            minutes = patience / timedelta(minutes=1)
-            raise Permanent("InternalError", f"{error}; tried for {minutes:g} minutes") from error
 
     async def _close(self, stopped: StoredEvent, age: timedelta) -> None:
         assert isinstance(stopped.event, RecordingStopped)
@@ -134,8 +119,9 @@ class Transcoder:
         self._recordings.forget(task.task_id)
 
     async def give_up(self, stopped: StoredEvent, failure: Failure) -> None:
-        """Tell the user why there is no file; the segments are kept."""
-        message = f"video transcode failed({failure.message}); the segments are kept"
+        """Tell the user why there is no file, and where the media is."""
+        where = segments_prefix(stopped.task_id)
+        message = f"video transcode failed({failure.message}); its media is kept below {where}"
         failed = PackagingFailed(failure=Failure(code=failure.code, message=message))
         await self._log.execute(stopped.task_id, ReportPackaged(failed), stopped.cause(SERVICE))
         self._recordings.forget(stopped.task_id)

@@ -110,8 +110,11 @@ def destination_of(task: Task, settings: UploaderSettings) -> Destination:
 
 
 def backup_of(task: Task, settings: UploaderSettings, refusal: str) -> Destination | None:
-    """Where the results go after this refusal; None where there is no backup store."""
-    if not (
+    """Where the results go after this refusal; None where there is no backup store.
+
+    Facts tell buckets by their names alone: one that is called as the backup's is has no backup.
+    """
+    if settings.backup_bucket == (task.output.bucket or settings.s3_bucket) or not (
         settings.backup_bucket
         and settings.backup_endpoint
         and settings.backup_region

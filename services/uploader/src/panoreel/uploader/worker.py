@@ -18,11 +18,10 @@ from panoreel.blobs.errors import (
     StorageMissing,
     StoreError,
     StoreRefused,
-    StoreUnavailable,
 )
 from panoreel.blobs.keys import outputs_prefix, segments_prefix
 from panoreel.blobs.shared import BlobStores, open_shared
-from panoreel.contracts.commands import ReportLive, ReportUploaded
+from panoreel.contracts.commands import Rejected, ReportLive, ReportUploaded
 from panoreel.contracts.envelope import Cause, StoredEvent
 from panoreel.contracts.events import (
     Failure,
@@ -147,7 +146,9 @@ class Uploader:
                 await self._tidy(task)
         except (ValueError, StorageMissing, StoreRefused) as error:
             raise Permanent("InternalError", str(error)) from error
-        except (Transient, StoreUnavailable) as error:
+        except (Permanent, Rejected):
+            raise
+        except Exception as error:  # whatever it was, it is tried again until it is too late
             if overdue:
                 hours = self._settings.upload_patience_h
                 raise Permanent("InternalError", f"{error}; tried for {hours:g} hours") from error

@@ -179,16 +179,25 @@ def all_(
             raise typer.BadParameter(f"{name} is none of {', '.join(plan.STEPS)}", param_hint="--only")
     file = document.results_file(docs)
     file.parent.mkdir(parents=True, exist_ok=True)
-    results = json_format.loads(file.read_text()) if file.exists() else {}
-    results |= {"machine": machine.machine(), "versions": machine.versions()}
+    before = json_format.loads(file.read_text()) if file.exists() else {}
+    here = {"machine": machine.machine(), "versions": machine.versions()}
+    # One page tells of one machine and of the same programs.
+    results = before if before.items() >= here.items() else here
     results["date"] = f"{datetime.now(UTC):%Y-%m-%d}"
+    failed = False
     for name in only or plan.STEPS:
         typer.echo(name, err=True)
-        figures = _measured(plan.bound(name, seconds), plan.page(name), seconds["sync"])
+        try:
+            figures = _measured(plan.bound(name, seconds), plan.page(name), seconds["sync"])
+        except typer.Exit:
+            failed = True  # it was said why; the others may do better
+            continue
         results = document.merge(results, name, figures)
         # After each step: what was measured is kept, whatever happens to the next.
         file.write_text(json_format.dumps(results, indent=1) + "\n")
     typer.echo(document.write(docs))
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command(name="document")

@@ -62,11 +62,11 @@ def _machine(results: Results) -> str:
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
         f"{machine.get('cores')} cores of {machine.get('processor')}, {machine.get('memory_gib')} GiB, "
-        f"{machine.get('system')}; {named}. Measured on {results.get('date')}: 1280 by 720 at 30 frames/s, "
-        "sound included. *Cores* is processor time per second of whole process trees: browser, display, "
-        "sound server, encoder. Our display has 30 ticks a second, and the page animates at these; those of "
-        "the others, and headless Chromium's, have 60, so there the page itself does more. GStreamer and "
-        "ffmpeg encode by the system's x264, we by the one in PyAV."
+        f"{machine.get('system')}; {named}. Measured until {results.get('date')}: 1280 by 720 at 30 "
+        "frames/s, sound included. *Cores* is processor time per second of whole process trees: browser, "
+        "display, sound server, encoder. Our display has 30 ticks a second, and the page animates at these; "
+        "those of the others, and headless Chromium's, have 60, so there the page itself does more. "
+        "GStreamer and ffmpeg encode by the system's x264, we by the one in PyAV."
     )
 
 

@@ -148,6 +148,15 @@ TARGETS: Final = (
     Target("slide pages at once", "density.recordings", 16, at_least=True),
     Target("slide pages at once: slides present, worst", "density.worst_present", 0.995, at_least=True),
     Target("slide pages at once: pictures, worst", "density.worst_fps", 0.95, at_least=True, unit="/s"),
+    Target(
+        "slide pages at once: error of time stamps, worst p95",
+        "density.worst_stamp_error_p95_ms",
+        10,
+        unit=" ms",
+    ),
+    Target(
+        "slide pages at once: memory of one (PSS)", "density.pss_mb", 600, "density.recordings", unit=" MB"
+    ),
     Target("slide pages at once: cores of all", "density.cores", 2),
     Target("busy page: bytes against veryfast at equal SSIM", "bytes.busy.bytes_ratio", 1.25),
     Target("slides: bytes against veryfast at equal SSIM", "bytes.slides.bytes_ratio", 1.1),
