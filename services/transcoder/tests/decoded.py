@@ -19,7 +19,7 @@ def content_of(segment: Segment) -> bytes:
 
 def pictures(media: Path | bytes) -> list[av.VideoFrame]:
     """All pictures, decoded strictly: any damage is an error."""
-    with av.open(io.BytesIO(media) if isinstance(media, bytes) else str(media)) as container:
+    with av.open(io.BytesIO(media) if isinstance(media, bytes) else str(media), "r") as container:
         container.streams.video[0].codec_context.options = {"err_detect": "explode+bitstream+buffer"}
         return list(container.decode(video=0))
 

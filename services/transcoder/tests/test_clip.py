@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -241,3 +242,17 @@ def test_what_cannot_be_cut(recording: Recording, tmp_path: Path) -> None:
     segments = [recording.segments[0], damaged, *recording.segments[2:]]
     with pytest.raises(SegmentDamaged, match="segment 1 of epoch 1"):
         clip(replace(recording, segments=segments), [(0.5, recorded_s)], tmp_path / "clip.mp4")
+
+
+@pytest.mark.soak
+def test_three_ranges_are_cut_twenty_times_as_fast_as_they_play(encode: Encode, tmp_path: Path) -> None:
+    """None begins at a keyframe."""
+    segments = encode(1, [3_000] * 1_800, parameters={"width": 1280, "height": 720})
+    recording = Recording(segments, [], EncoderParameters(width=1280, height=720))
+    ranges = [(2.3, 21.7), (40.5, 59.1), (25.1, 44.4)]
+    began = time.monotonic()
+    spliced = clip(recording, ranges, tmp_path / "clip.mp4")
+    took_s = time.monotonic() - began
+    print(f"{spliced.duration_s:.1f} s were cut in {took_s:.2f} s")
+    assert spliced.duration_s > 20 * took_s
+    check_file(tmp_path / "clip.mp4", spliced, ranges)

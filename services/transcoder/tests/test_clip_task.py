@@ -22,9 +22,13 @@ from panoreel.contracts.task import Phase, Task
 from panoreel.eventlog.errors import Permanent
 from panoreel.eventlog.log import EventLog
 from panoreel.eventlog.outputs import purge
+from panoreel.eventlog.secrets import SecretStore
 from panoreel.eventlog.segments import announce
 from panoreel.transcoder.clip import Clips
 from panoreel.transcoder.patience import AWAY
+from panoreel.transcoder.worker import Transcoder
+from services.transcoder.tests.decoded import numbers, pictures
+from services.transcoder.tests.recordings import Recording
 
 CAUSE = Cause("test")
 SIZE = EncoderParameters(width=319, height=180)
@@ -101,6 +105,25 @@ async def test_a_clip_of_a_running_recording(
     assert output.duration_s == pytest.approx(1.5, abs=1024 / 48_000)
     await clips.cut(event)
     assert await load(log, event) == task, "delivered again, without effect"
+
+
+async def test_a_range_is_where_it_is_in_the_file(
+    log: EventLog, stores: BlobStores, secrets: SecretStore, encode: Encode
+) -> None:
+    """A segment that could not be read was left out of the file."""
+    recording = await Recording.begun(log, stores)
+    media = encode(1, [3_000] * 450)
+    told = await recording.announce(media)
+    await recording.damage(told[1])
+    await Transcoder(log, stores, secrets).close(await recording.stop(media[-1].index))
+    assert len((await recording.task()).gaps) == 1
+    event = await asked(log, recording.task_id, (3, 3.5))
+    await Clips(log, stores).cut(event)
+    [output] = (await load(log, event)).outputs
+    assert output.blob_key is not None
+    with (await stores.of("cfs")).fetch(output.blob_key) as file:
+        shown = numbers(pictures(file))
+    assert set(range(151, 164)) <= set(shown) <= set(range(149, 167)), "two seconds later than in the file"
 
 
 async def removed(log: EventLog, stores: BlobStores, source: str) -> None:

@@ -11,7 +11,15 @@ from panoreel.blobs.keys import output_key, segment_key
 from panoreel.blobs.store import Blobs
 from panoreel.contracts import commands
 from panoreel.contracts.envelope import Cause, StoredEvent
-from panoreel.contracts.events import Output, OutputRequest, OutputsPackaged, StorageType, TaskCreated
+from panoreel.contracts.events import (
+    Failure,
+    Output,
+    OutputRequest,
+    OutputsPackaged,
+    PackagingFailed,
+    StorageType,
+    TaskCreated,
+)
 from panoreel.contracts.media import EncoderParameters, Segment
 from panoreel.contracts.outputs import OutputKind, Piece
 from panoreel.contracts.task import Phase, Task
@@ -112,6 +120,16 @@ class Recording:
         for command in (commands.Stop("api"), commands.ReportStopped(1, 0, frames=180)):
             await self.log.execute(self.task_id, command, CAUSE)
         return await self.report(**heads)
+
+    async def fail(self, failure: Failure) -> StoredEvent:
+        """End the recording and report that it cannot be packaged."""
+        for command in (
+            commands.Stop("api"),
+            commands.ReportStopped(1, 0, frames=180),
+            commands.ReportPackaged(PackagingFailed(failure=failure)),
+        ):
+            outcome = await self.log.execute(self.task_id, command, CAUSE)
+        return outcome.appended[-1]
 
     async def report(self, **heads: int) -> StoredEvent:
         """Report the outputs of what nobody records any more; `heads` as `stop`."""

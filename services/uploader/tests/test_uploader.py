@@ -221,6 +221,22 @@ async def test_a_live_playlist_has_no_hole(
         assert objects(seaweed, directory)["x-live.m3u8"].count(b"#EXTINF") == segments
 
 
+@pytest.mark.parametrize("stage", ["packaging", "upload"])
+async def test_a_live_playlist_ends_when_there_is_no_more(
+    uploader: Uploader, record: Record, seaweed: Seaweed, stage: str
+) -> None:
+    directory = uuid4().hex
+    recording = await record(OutputRequest(muxers=("hls",), target_dir=directory, target_name="x"))
+    for piece in await recording.package_each(("hls", 100), ("hls", 200)):
+        await uploader.ship(piece)
+    failure = Failure(code="InternalError", message="it failed")
+    if stage == "packaging":
+        await uploader.end_live(await recording.fail(failure))
+    else:
+        await uploader.give_up(await recording.stop(), failure)
+    assert lines(objects(seaweed, directory)["x-live.m3u8"])[-2:] == ["x-00001.ts", "#EXT-X-ENDLIST"]
+
+
 async def test_a_live_playlist_ends_although_a_piece_could_not_be_made(
     uploader: Uploader, record: Record, seaweed: Seaweed, directory: str
 ) -> None:

@@ -6,11 +6,14 @@ from contextlib import aclosing
 import nats.errors
 
 from panoreel.contracts import subjects
+from panoreel.contracts.media import Segment
 from panoreel.contracts.outputs import CommitBegun, Committed, OutputKind, Piece, Shipped, UploadBegun
+from panoreel.contracts.task import Task
 from panoreel.eventlog.errors import LogUnavailable
 from panoreel.eventlog.facts import publish_newest, publish_once
 from panoreel.eventlog.log import PATIENCE_S, EventLog
 from panoreel.eventlog.reading import scan, sequence
+from panoreel.eventlog.segments import manifest
 from panoreel.eventlog.topology import OUTPUTS, SEGMENTS
 
 Fact = Piece | Shipped | UploadBegun | CommitBegun | Committed
@@ -89,6 +92,26 @@ class OutputFacts:
                 self.commit = fact
             case Committed():
                 self.committed = fact
+
+
+async def media_in_file(log: EventLog, recording: Task) -> list[Segment]:
+    """The segments that the recording's file consists of, by epoch and index; all of them, until it is made.
+
+    A segment that could not be read when it was made is not in it. Empty when media was removed.
+
+    Raises:
+        LogUnavailable: JetStream did not answer.
+    """
+    segments = await manifest(log, recording.task_id)
+    file = next((output for output in recording.outputs if output.kind in ("mp4", "hls")), None)
+    if file is None or not segments:
+        return segments
+    facts = OutputFacts(log, recording.task_id, file.kind)
+    await facts.refresh()
+    places = {
+        place for number in file.pieces if number in facts.pieces for place in facts.pieces[number].segments
+    }
+    return [segment for segment in segments if (segment.epoch, segment.index) in places]
 
 
 async def purge(log: EventLog, task_id: str) -> None:

@@ -105,6 +105,7 @@ SHIPPING: Final = DurableConsumer(
 UPLOADER: Final = DurableConsumer(
     "uploader-ship", (subjects.any_task(events.OutputsPackaged),), max_deliver=-1, lanes=8
 )
+LIVE_ENDS: Final = _reaction("uploader-live", events.PackagingFailed)
 NOTIFIER: Final = _reaction(
     "notifier-tell",
     events.OutputsUploaded,
@@ -143,6 +144,7 @@ CONSUMERS: Final = (
     PACKAGING,
     SHIPPING,
     UPLOADER,
+    LIVE_ENDS,
     NOTIFIER,
     LIMITS,
     QUEUE_TIMEOUTS,

@@ -18,7 +18,7 @@ from panoreel.contracts.task import Phase, Task
 from panoreel.contracts.timeline import arrange
 from panoreel.eventlog.errors import Permanent
 from panoreel.eventlog.log import EventLog
-from panoreel.eventlog.segments import manifest
+from panoreel.eventlog.outputs import media_in_file
 from panoreel.transcoder.cut import Clip, RangeBeyondEnd, plan
 from panoreel.transcoder.patience import tried_until_late
 from panoreel.transcoder.splice import splice
@@ -50,7 +50,8 @@ class Clips:
         task, _ = await self._log.load(created.task_id)
         if task is None or task.clip is None or task.phase != Phase.TRANSCODE:
             return
-        timeline = arrange(await manifest(self._log, task.clip.task_id))
+        recording, _ = await self._log.load(task.clip.task_id)
+        timeline = arrange(await media_in_file(self._log, recording) if recording else [])
         if not timeline.stretches:
             raise _media_removed(task)
         try:

@@ -118,16 +118,17 @@ def _name(destination: Destination) -> playlists.Name:
 
 
 def _playable(facts: OutputFacts, destination: Destination, task: Task) -> tuple[list[Piece], bool]:
-    """The pieces that can be played, and whether these are all of a recording that has ended.
+    """The pieces that can be played, and whether there will be no more.
 
-    Until then they are without a hole. One that still is there then was left by media that nobody could read.
+    Until the recording has ended they are without a hole. One that still is there then was left by media that
+    nobody could read.
     """
     pieces = (piece for _, piece in sorted(facts.pieces.items()))
     stored = [piece for piece in pieces if _is_at(destination.segment(piece.number), facts, piece)]
     numbers = {piece.number for piece in stored}
     if any(output.kind == "hls" and numbers.issuperset(output.pieces) for output in task.outputs):
         return stored, True
-    return [piece for index, piece in enumerate(stored) if piece.number == index], False
+    return [piece for index, piece in enumerate(stored) if piece.number == index], task.failure is not None
 
 
 def _is_at(place: Place, facts: OutputFacts, piece: Piece) -> bool:

@@ -15,7 +15,7 @@ from panoreel.contracts.media import AUDIO_SAMPLE_RATE
 from panoreel.contracts.outputs import OutputKind, Piece
 from panoreel.contracts.task import Task
 from panoreel.contracts.timeline import Timeline, arrange, pauses
-from panoreel.eventlog.segments import manifest
+from panoreel.eventlog.outputs import media_in_file
 from panoreel.uploader import files
 from panoreel.uploader.names import Place
 from panoreel.uploader.shipment import Shipment
@@ -74,7 +74,7 @@ async def _timeline(shipment: Shipment) -> Timeline:
     log, task_id = shipment.ledger.log, shipment.task.task_id
     history = [stored async for stored in log.history(task_id)]
     told = [stored.event for stored in history if isinstance(stored.event, GapRecorded)]
-    return arrange(await manifest(log, task_id), pauses(history), told)
+    return arrange(await media_in_file(log, shipment.task), pauses(history), told)
 
 
 async def _files(shipment: Shipment, output: Output) -> list[File]:

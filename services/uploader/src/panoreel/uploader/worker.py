@@ -37,7 +37,7 @@ from panoreel.contracts.task import Phase, Task
 from panoreel.eventlog.errors import Permanent, Transient
 from panoreel.eventlog.log import EventLog, open_log
 from panoreel.eventlog.reactions import following, reacting
-from panoreel.eventlog.topology import SHIPPING, UPLOADER
+from panoreel.eventlog.topology import LIVE_ENDS, SHIPPING, UPLOADER
 from panoreel.uploader import files, manifest, mp4, vod
 from panoreel.uploader.names import Destination, Place, backup_of, destination_of
 from panoreel.uploader.packaged import Absent
@@ -68,6 +68,7 @@ async def work(settings: UploaderSettings, ready: Callable[[], None]) -> None:
         uploader = Uploader(settings, log, stores)
         async with (
             reacting(nats_url, SERVICE, UPLOADER, uploader.close, uploader.give_up),
+            reacting(nats_url, SERVICE, LIVE_ENDS, uploader.end_live, uploader.leave_live),
             following(nats_url, SERVICE, SHIPPING, Piece, uploader.ship),
             sweeping(log, stores, settings),
         ):
@@ -168,10 +169,30 @@ class Uploader:
         outcome = await self._log.execute(packaged.task_id, failed, packaged.cause(SERVICE))
         if outcome.appended:
             await self._abort(outcome.task)
+            with suppress(ValueError, StorageMissing, StoreError, Transient):
+                await self._end_live(outcome.task)
         if outcome.appended and outcome.task.clip:
             # Nothing would lead the sweeper to it, and it can be cut again.
             with suppress(OSError, StorageMissing):
                 await self._remove_packaged(outcome.task)
+
+    async def end_live(self, failed: StoredEvent) -> None:
+        """React to `packaging_failed`: whoever follows the recording is told that there is no more of it.
+
+        Raises:
+            StoreError, Transient, StorageMissing: it could not be told.
+        """
+        task, _ = await self._log.load(failed.task_id)
+        if task and not task.output.vod:
+            await self._end_live(task)
+
+    async def leave_live(self, failed: StoredEvent, failure: Failure) -> None:
+        """Those who follow it will notice that nothing comes."""
+        _logger.warning("a live playlist has no end", task_id=failed.task_id, reason=failure.message)
+
+    async def _end_live(self, task: Task) -> None:
+        if "hls" in task.output.muxers:
+            await files.publish_live(await self._shipment(task, destination_of(task, self._settings)))
 
     async def _abort(self, task: Task) -> None:
         """Remove what its target holds of an mp4 that will not be completed, as far as that is possible."""

@@ -57,7 +57,7 @@ class Clipping:
         if source.clip:
             recording = public(source.application, source.clip.task_id)
             raise InvalidParam(f"TaskID {source.public_id} is a clip itself; cut from {recording} instead")
-        samples = timeline.arrange(await self._tasks.segments(source.task_id)).samples
+        samples = timeline.arrange(await self._tasks.segments(source)).samples
         if not samples:
             raise InvalidParam(f"TaskID {source.public_id} {_why_nothing_is_there(source)}")
         return samples

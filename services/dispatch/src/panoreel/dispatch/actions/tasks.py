@@ -18,7 +18,7 @@ from panoreel.dispatch.projector import Projector
 from panoreel.dispatch.readmodel import ReadModel, ReadModelUnavailable, Selection, show_event
 from panoreel.eventlog.errors import LogUnavailable
 from panoreel.eventlog.log import PATIENCE_S, EventLog
-from panoreel.eventlog.segments import manifest
+from panoreel.eventlog.outputs import media_in_file
 
 
 class Tasks:
@@ -97,9 +97,9 @@ class Tasks:
         archived_seq = archived[-1]["Seq"] if archived else 0
         return archived + await self._logged(task_id, archived_seq)
 
-    async def segments(self, task_id: str) -> list[Segment]:
+    async def segments(self, recording: Task) -> list[Segment]:
         """The media of a recording so far, by epoch and index; empty when it was removed."""
-        return await manifest(self._log, task_id)
+        return await media_in_file(self._log, recording)
 
     async def execute(self, task_id: str, command: commands.Command, request_id: str) -> Task:
         """Make `command` true, and return once that can be read; the task afterwards."""
