@@ -29,7 +29,7 @@ CREATED = events.TaskCreated(
     record_url="https://example.com/room",
     callback_url="https://example.com/told",
     secrets_key=TASK_ID,
-    encoder=EncoderParameters(width=1280, height=720),
+    encoder=EncoderParameters(width=1280, height=720, weighted_prediction=1),
     max_duration_s=3600,
     priority=Priority.HIGH,
     output=OutputRequest(bucket="videos", target_dir="lessons", target_name="first"),
