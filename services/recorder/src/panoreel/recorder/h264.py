@@ -17,7 +17,7 @@ STILL: Final = PRESETS[0]
 """For pages that hardly move: they cost little, and x264 decides on the quality of each picture."""
 
 _EFFORT: Final[Mapping[str, Mapping[str, object]]] = {
-    "veryfast": {"subme": 1, "deblock": "-2,-2"},
+    "veryfast": {"subme": 1, "me": "dia", "deblock": "-2,-2"},
     "superfast": {"subme": 0, "deblock": "-2,-2"},
 }
 """What is changed in a preset, all of it header-neutral. Most of a page stands still or moves by whole
