@@ -106,7 +106,7 @@ class PictureConverter:
     def __init__(self, parameters: EncoderParameters) -> None:
         self._shape = (parameters.height, parameters.width, 4)
         self._frame = VideoFrame(*x264.coded_size(parameters), "yuv420p")
-        self._whole: Bands | None = ((0, parameters.height),)
+        self._is_empty = True
         self._reformatter = VideoReformatter()
         self._half = np.empty((self._frame.height // 2, self._frame.width // 2, 4), np.uint8)
         self._loops: Loops | None = None
@@ -126,8 +126,8 @@ class PictureConverter:
         if self._loops is None:
             self._frame = self._scaled(_even(picture))
             return self._frame
-        if changed is None or self._whole:
-            changed, self._whole = ((0, len(picture)),), None
+        if changed is None or self._is_empty:
+            changed, self._is_empty = ((0, len(picture)),), False
         for top, bottom in changed:
             self._renew(self._loops, _even(picture[top:bottom]), top)
         return self._frame

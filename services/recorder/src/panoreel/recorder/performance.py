@@ -176,8 +176,9 @@ class Performance:
         if started:
             self._begin_gap(accident)
         log.warning("%s; capture is set up again", accident)
-        blank_s = self._order.page_policy.blank_after_s if accident.cause == "blank" else None
-        self._patience.trouble(time.monotonic() - (blank_s or 0))
+        # A blank page is noticed when it has been so for a while.
+        unnoticed_s = self._order.page_policy.blank_after_s if accident.cause == "blank" else 0
+        self._patience.trouble(time.monotonic() - (unnoticed_s or 0))
         await self.capture.let_go()
         while not await self._is_shown_again(accident):
             pass

@@ -30,7 +30,7 @@ _logger = structlog.get_logger()
 
 
 class Clips:
-    """Cuts one clip at a time."""
+    """Cuts clips out of recordings."""
 
     def __init__(self, log: EventLog, stores: BlobStores) -> None:
         self._log = log
