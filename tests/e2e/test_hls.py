@@ -106,7 +106,7 @@ def check_file(url: str, duration_s: float, player: Player, file: Path) -> None:
         assert player.seek(share * duration_s) == pytest.approx(share * duration_s, abs=0.1)
     player.await_end()
     assert player.failure is None
-    assert player.time_s == pytest.approx(duration_s, abs=0.2)
+    assert player.time_s == pytest.approx(duration_s, abs=0.6)  # that is told in whole seconds
     assert player.frames > 0
 
 
