@@ -98,6 +98,14 @@ def silent(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return samples
 
 
+def begun_late(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.concatenate([np.zeros((3 * media.SAMPLE_RATE, 2), np.float32), samples])
+
+
+def ended_early(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.concatenate([samples, np.zeros((3 * media.SAMPLE_RATE, 2), np.float32)])
+
+
 def clicked(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     samples[50_000] += 0.1
     return samples
@@ -130,6 +138,8 @@ def test_a_whole_sine() -> None:
     [
         (silenced, "gaps", 1),
         (silent, "gaps", 1),
+        (begun_late, "gaps", 1),
+        (ended_early, "gaps", 1),
         (clicked, "clicks", 1),
         (shortened, "phase_jump_degrees", 30),
         (hissing, "silence", 0.005),

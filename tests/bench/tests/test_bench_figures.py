@@ -50,6 +50,15 @@ def test_all_that_was_drawn() -> None:
     assert found["stamp_error_ms"] == of_stamps | {"p50": 0, "p95": 0}
 
 
+def test_what_was_drawn_before_is_not_late() -> None:
+    began_s = STARTED_S + 1
+    seen = [(0.0, 2), (29 / 30, 59), (2.0, 90)]
+    assert smoothness(seen, drawn(100), began_s)["stamp_error_ms"]["absolute_p95"] == pytest.approx(
+        0, abs=1e-3
+    )
+    assert "stamp_error_ms" not in smoothness(seen, drawn(100), began_s + 9)
+
+
 @pytest.mark.parametrize(
     ("numbers", "figures"),
     [

@@ -34,8 +34,9 @@ class PictureEncoder:
         self._converter = PictureConverter(parameters)
         self._template = av.open(io.BytesIO(), "w", format="mp4")
         self.stream = self._template.add_stream("libx264", rate=parameters.fps)
-        self._codec = self._configured(self.stream.codec_context)
+        self._configured(self.stream.codec_context)
         self._template.start_encoding()
+        self._codec = self._new_codec()
 
     def encode(
         self, picture: NDArray[np.uint8], pts: int, *, changed: Bands | None = None, key: bool
@@ -58,11 +59,16 @@ class PictureEncoder:
 
         It is encoded with another `preset`, if there is one.
         """
+        began = time.monotonic()
         packets = _shown_until(end_pts, self._codec.encode(None))
         self.preset = preset or self.preset
-        # A context of its own: that of a stream is freed with its container, when Python looks for cycles.
-        self._codec = self._configured(VideoCodecContext.create("libx264", "w"))
+        self._codec = self._new_codec()
+        self.busy_s += time.monotonic() - began
         return packets
+
+    def _new_codec(self) -> VideoCodecContext:
+        """One whose 15 MB of pictures are freed with it: that of the stream lasts as long as the stream."""
+        return self._configured(VideoCodecContext.create("libx264", "w"))
 
     def _configured(self, codec: VideoCodecContext) -> VideoCodecContext:
         codec.framerate = Fraction(self._parameters.fps)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from panoreel.bench import media, recorder
 from panoreel.bench.errors import RecordingFailed
@@ -36,8 +37,8 @@ def smoothness(shown: Shown, drawn: Mapping[int, float], started_s: float) -> di
 
     `started_s` is the Unix time of the recording's time 0. `stamp_error_ms` tells by how much time stamps
     are off the page's own clock: `absolute_p95` in all, `offset` is the constant part, p50 and p95 the rest,
-    absolute. None of what was drawn is present if no number can be read. Without a list of what was drawn,
-    nothing but the intervals is known.
+    absolute; what was drawn before the recording began has no time in it. None of what was drawn is present
+    if no number can be read. Without a list of what was drawn, nothing but the intervals is known.
     """
     if len(shown) < 3:
         raise RecordingFailed("there are fewer than three pictures")
@@ -58,16 +59,25 @@ def smoothness(shown: Shown, drawn: Mapping[int, float], started_s: float) -> di
     numbers = [number for _, number in seen if number is not None]
     pairs = list(itertools.pairwise(seen))
     first = {number: time for time, number in reversed(seen) if number is not None}
-    errors = np.array([1000 * (started_s + time) - drawn[number] for number, time in first.items()])
-    offset = float(np.median(errors))
-    return found | {
+    began_ms = 1000 * (started_s + float(times[0]))
+    errors_ms = [
+        1000 * (started_s + time) - drawn[number]
+        for number, time in first.items()
+        if drawn[number] >= began_ms
+    ]
+    found |= {
         "present": len(set(numbers)),
         "expected": sum(min(numbers) <= number <= max(numbers) for number in drawn),
         "repeated": sum(a[1] == b[1] and b[0] - a[0] < STILL_S for a, b in pairs),
         "disordered": sum(b < a for a, b in itertools.pairwise(numbers)),
-        "stamp_error_ms": {
-            "absolute_p95": percentiles(np.abs(errors), 95)["p95"],
-            "offset": round(offset, 2),
-            **percentiles(np.abs(errors - offset), 50, 95),
-        },
+    }
+    return found | ({"stamp_error_ms": _stamp_error(np.array(errors_ms))} if errors_ms else {})
+
+
+def _stamp_error(errors_ms: NDArray[np.floating]) -> dict[str, float]:
+    offset = float(np.median(errors_ms))
+    return {
+        "absolute_p95": percentiles(np.abs(errors_ms), 95)["p95"],
+        "offset": round(offset, 2),
+        **percentiles(np.abs(errors_ms - offset), 50, 95),
     }

@@ -44,9 +44,10 @@ async def measure(site: Site, page: str, seconds: float) -> dict[str, Any]:
 def continuity(samples: NDArray[np.float32]) -> dict[str, Any]:
     """Of samples (n, 2): how far the phase of each side's sine jumps at most from one 20 ms to the next.
 
-    `gaps` counts where a tone dips or is silent, but for the page's own pauses, `clicks` where anything else
-    is heard than the tone, `crosstalk` is the level of the wrong tone in a channel against the right one's,
-    `silence` the loudest sample in the pauses. Raises `RecordingFailed` when there is no tone.
+    `gaps` counts where a tone dips or is silent, but for the page's own pauses, in one of which the recording
+    may begin or end, `clicks` where anything else is heard than the tone, `crosstalk` is the level of the
+    wrong tone in a channel against the right one's, `silence` the loudest sample in the pauses. Raises
+    `RecordingFailed` when there is no tone.
     """
     count = len(samples) // BLOCK
     blocks = samples[: count * BLOCK].reshape(count, BLOCK, 2).astype(float)
@@ -67,10 +68,11 @@ def continuity(samples: NDArray[np.float32]) -> dict[str, Any]:
     pauses = _runs(level.max(axis=1) < LOUD / 100)
     quiet = [np.abs(blocks[begin:end]).max() for begin, end in pauses]
     return {
-        "tone_s": round(len(inside) * BLOCK / media.SAMPLE_RATE, 1),
+        "tone_s": round(_seconds(len(inside)), 1),
         "runs": len(sounding),
         "phase_jump_degrees": round(float(np.degrees(max(jumps))), 2),
-        "gaps": sum(not _is_pause(before, after) for before, after in _between(sounding)),
+        "gaps": sum(not _is_pause(before, after) for before, after in _between(sounding))
+        + sum(_seconds(edge) > PAUSE_S[1] for edge in (sounding[0][0], count - sounding[-1][1])),
         "clicks": int(np.sum(np.array(others) > CLICK)),
         "crosstalk": round(float(np.median(swapped[inside] / level[inside])), 4),
         "silence": round(float(max(quiet, default=0.0)), 5),
@@ -103,7 +105,11 @@ def _runs(true: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 def _is_pause(before: int, after: int) -> bool:
     shortest_s, longest_s = PAUSE_S
-    return shortest_s <= (after - before - 2 * SETTLE_BLOCKS) * BLOCK / media.SAMPLE_RATE <= longest_s
+    return shortest_s <= _seconds(after - before - 2 * SETTLE_BLOCKS) <= longest_s
+
+
+def _seconds(blocks: int) -> float:
+    return blocks * BLOCK / media.SAMPLE_RATE
 
 
 def _between(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
