@@ -36,7 +36,7 @@ class Refresh:
         the time that light would take to appear. What a script draws comes up to a refresh later than it was
         drawn, and what it plays takes about as long through the buffers of sound, see `SoundServer`.
         """
-        return self._interval_s - TO_SCREEN_S
+        return self._interval_s
 
     def shown(self, damaged_at: float) -> float:
         """The monotonic time of what changed the screen at `damaged_at`, given change after change.
