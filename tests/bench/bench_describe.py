@@ -26,7 +26,8 @@ from panoreel.signing.client import Credentials
 from tests.bench.load import Figures, action, alternating, load
 from tests.bench.stack import APPLICATION, CALLERS, report, running_dispatch
 from tests.servers.dispatch import URL, Dispatch
-from tests.servers.nats import accepts_connections, free_ports
+from tests.servers.nats import accepts_connections
+from tests.servers.ports import free_ports
 
 TARGET = 0.8
 TASKS = 100_000

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.panoreel import Panoreel
-from tests.servers.nats import free_ports
+from tests.servers.ports import free_ports
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,9 @@ def test_a_killed_recorder_loses_at_most_the_open_segment(
     packaged = next(event for event in panoreel.events(task_id) if event["Type"] == "outputs_packaged")
     [gap] = packaged["Data"]["gaps"]
     assert 0 < gap["lost_s"] < 60
+    result = panoreel.act("DescribeDetail", TaskID=task_id)["Result"]
+    duration_s = result["Videos"][0]["FileDuration"]
+    assert result["Quality"]["RecordedTime"] == pytest.approx(duration_s, abs=2), "of both recorders"
 
 
 def test_a_killed_browser_is_a_gap_in_the_same_recording(

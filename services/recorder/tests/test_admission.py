@@ -1,17 +1,25 @@
 """A recorder takes what it has room for: more would harm what it records, less keeps tasks waiting."""
 
+import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from panoreel.recorder.admission import Limits, Machine, Processors, refusal
-from panoreel.recorder.machine import Meter
+from panoreel.recorder.machine import WINDOW_S, Meter
+from panoreel.recorder.room import Room
+from panoreel.recorder.settings import RecorderSettings
 
 AUTOMATIC = Limits(max_recordings=None, max_load=0.8, cores_per_recording=0.5, memory_per_recording_mib=700)
 OLD_S = 100.0
+PATIENCE_S = 60.0
 
 
 def machine(used: float, cores: float = 2, free_mib: float = 20_000) -> Machine:
@@ -122,3 +130,32 @@ def test_this_machine_can_be_measured() -> None:
     assert found.processors[0].cores >= 1
     assert found.processors[0].used > 0
     assert found.free_mib > 1
+
+
+async def test_a_busy_machine_keeps_tasks_waiting(tmp_path: Path) -> None:
+    """Here and now, as measured."""
+    room = Room(
+        RecorderSettings(
+            nats_url=SecretStr("nats://127.0.0.1"),
+            recorder_id="busy",
+            secret_keys=(SecretStr("none"),),
+            spool_dir=tmp_path,
+            run_dir=tmp_path,
+            max_load=0.9,
+            cores_per_recording=0.05,
+            memory_per_recording_mib=0,
+        )
+    )
+    recording = asyncio.create_task(asyncio.sleep(PATIENCE_S))
+    room.take(recording)
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in os.sched_getaffinity(0)]
+    try:
+        await asyncio.sleep(1.5 * WINDOW_S)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(room.available(), 2)
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    await asyncio.wait_for(room.available(), PATIENCE_S)
+    recording.cancel()

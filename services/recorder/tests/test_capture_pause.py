@@ -21,7 +21,7 @@ import pytest
 import xcffib.xproto
 from numpy.typing import NDArray
 from pasimple import PA_SAMPLE_S16LE, PA_STREAM_PLAYBACK, PaSimple
-from xcffib.xproto import GC
+from xcffib.xproto import GC, FillStyle, ImageFormat
 
 from panoreel.contracts.media import AUDIO_FRAME_SAMPLES, EncoderParameters, SegmentMedia
 from panoreel.recorder import grabber as grabbing
@@ -36,6 +36,7 @@ from panoreel.recorder.x11 import connect
 
 Rectangle: Any = xcffib.xproto.RECTANGLE
 SIZE, FPS = 64, 30
+LARGE, TILE = 2560, 512
 AMPLITUDE, FREQUENCY = 12_000, 440
 LEVELS = 219
 """From black to white in limited range: ITU-R BT.709, 4.6."""
@@ -107,25 +108,25 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(seconds: float = 60) -> AsyncIterator[Stage]:
+async def staged(seconds: float = 60, size: int = SIZE) -> AsyncIterator[Stage]:
     user = ProgramUser.choose("panoreel" if os.geteuid() == 0 else None)
     with tempfile.TemporaryDirectory() as directory:
         base = Path(directory)
         base.chmod(0o711)
         home, spool = user.make_directory(base / "home"), base / "spool"
         spool.mkdir()
-        display, sound = Display(Geometry.holding(SIZE, SIZE, FPS), user, home), SoundServer(user, home)
+        display, sound = Display(Geometry.holding(size, size, FPS), user, home), SoundServer(user, home)
         order = RecordingOrder(
             task_id="task",
             epoch=1,
             record_url="http://127.0.0.1/",
-            encoder=EncoderParameters(width=SIZE, height=SIZE, fps=FPS),
+            encoder=EncoderParameters(width=size, height=size, fps=FPS),
             remaining_s=seconds,
             spool=spool,
         )
         try:
             await asyncio.gather(display.start(), sound.start())
-            with Grabber(display.env, SIZE, SIZE, FPS, user.uid) as grabber:
+            with Grabber(display.env, size, size, FPS, user.uid) as grabber:
                 sealed: list[tuple[Path, SegmentMedia]] = []
                 told: list[Accident] = []
                 capture = Capture(
@@ -152,6 +153,27 @@ def paint(display: Display, going: Event) -> None:
     connection.disconnect()
 
 
+def paint_noise(display: Display, going: Event, size: int) -> None:
+    """Fill the screen with other noise, 30 times a second."""
+    connection = connect(display.env)
+    root, depth = connection.get_setup().roots[0].root, connection.get_setup().roots[0].root_depth
+    tile, gc = connection.generate_id(), connection.generate_id()
+    connection.core.CreatePixmap(depth, tile, root, TILE, TILE)
+    connection.core.CreateGC(gc, root, GC.Tile | GC.FillStyle, [FillStyle.Tiled, tile])
+    noise = np.random.default_rng(1)
+    pixels = noise.integers(0, 256, TILE * TILE * 4, np.uint8).tobytes()
+    connection.core.PutImage(ImageFormat.ZPixmap, tile, gc, TILE, TILE, 0, 0, 0, depth, len(pixels), pixels)
+    everything = Rectangle.synthetic(0, 0, size, size)
+    while going.is_set():
+        connection.core.ChangeGC(
+            gc, GC.TileStippleOriginX | GC.TileStippleOriginY, noise.integers(TILE, size=2).tolist()
+        )
+        connection.core.PolyFillRectangle(root, gc, 1, [everything])
+        connection.core.GetInputFocus().reply()
+        time.sleep(1 / FPS)
+    connection.disconnect()
+
+
 def play(sound: SoundServer, going: Event) -> None:
     os.environ.update(sound.env)
     turns = 2 * np.pi * FREQUENCY / 48_000 * np.arange(4_800)
@@ -164,12 +186,14 @@ def play(sound: SoundServer, going: Event) -> None:
 
 
 @contextmanager
-def lively(stage: Stage) -> Iterator[None]:
-    """Something is shown and something is played."""
+def lively(stage: Stage, noise: int = 0) -> Iterator[None]:
+    """Something is shown and something is played; so many pixels each way of `noise`, if any."""
     going = Event()
     going.set()
     threads = [
-        Thread(target=paint, args=(stage.display, going)),
+        Thread(target=paint_noise, args=(stage.display, going, noise))
+        if noise
+        else Thread(target=paint, args=(stage.display, going)),
         Thread(target=play, args=(stage.sound, going)),
     ]
     for thread in threads:
@@ -323,6 +347,16 @@ async def test_what_breaks_is_told_and_held() -> None:
         assert [accident.cause for accident in stage.told] == ["sound"]
         assert stage.capture.interrupted
         stage.check(await stage.capture.finish(time.monotonic()))
+
+
+async def test_the_encoder_makes_less_effort_when_it_does_not_keep_up() -> None:
+    async with staged(size=LARGE) as stage:
+        with lively(stage, noise=LARGE):
+            await stage.start()
+            await asyncio.sleep(8)
+        length_s = await stage.capture.finish(time.monotonic())
+        assert stage.capture.gauge.quality().preset_steps >= 1
+        stage.check(length_s)
 
 
 async def test_hasty_callers(slack: float) -> None:

@@ -22,7 +22,7 @@ from panoreel.recorder.protocol import (
 from panoreel.recorder.segments import sealed
 from tests.servers.child import SERVICE_USER, pictures, recording
 from tests.servers.leftovers import nothing_left, still_alive
-from tests.servers.nats import free_ports
+from tests.servers.ports import free_ports
 
 PAGE = """<!doctype html><meta charset="utf-8"><style>
   html { height: 100%; background: #00f } body { margin: 0 }

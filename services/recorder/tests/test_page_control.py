@@ -21,8 +21,8 @@ from panoreel.recorder.protocol import (
 )
 from panoreel.recorder.session import SILENCE_S
 from tests.servers.child import Child, pictures, recording
-from tests.servers.nats import free_ports
 from tests.servers.pages import Site, serve_pages
+from tests.servers.ports import free_ports
 
 BEATING = """<style>html {{ background: {color} }}</style><script>
     const born = Date.now();

@@ -11,7 +11,7 @@ import pytest
 from panoreel.reach.addresses import Address
 from panoreel.reach.resolution import HostNotFound
 from panoreel.recorder.proxy import Proxy
-from tests.servers.nats import free_ports
+from tests.servers.ports import free_ports
 
 ALLOWED = (IPv4Network("127.0.0.1/32"), IPv6Network("::1/128"))
 REFUSED = bytes([5, 1, 0, 1]) + bytes(6)

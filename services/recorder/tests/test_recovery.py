@@ -19,13 +19,14 @@ from panoreel.contracts import commands, events
 from panoreel.contracts.envelope import Cause, StoredEvent
 from panoreel.contracts.events import StorageType
 from panoreel.contracts.media import EncoderParameters, SegmentMedia
+from panoreel.contracts.quality import Quality
 from panoreel.contracts.task import Phase
 from panoreel.eventlog.log import EventLog, open_log
 from panoreel.eventlog.secrets import SecretStore
 from panoreel.eventlog.segments import manifest
 from panoreel.recorder.recorder import Recorder
 from panoreel.recorder.recovery import left_behind, try_give_back
-from panoreel.recorder.segments import seal, sealed
+from panoreel.recorder.segments import keep_quality, seal, sealed
 from panoreel.recorder.session import Session
 from panoreel.recorder.settings import RecorderSettings
 from panoreel.recorder.worker import work
@@ -112,6 +113,8 @@ async def test_gives_back_what_is_its_own_and_leaves_the_rest_alone(
 ) -> None:
     recorder = recorder_with(log, {"cfs": directory}, tmp_path)
     offered = await claimed(recorder)
+    quality = Quality(recorded_s=4, frames_encoded=120)
+    keep_quality(quality, recorder.spool(offered))
     strangers = {recorder.settings.spool_dir / name for name in ("lost+found", ".snapshot", "notes")}
     for stranger in strangers:
         stranger.touch()
@@ -119,6 +122,7 @@ async def test_gives_back_what_is_its_own_and_leaves_the_rest_alone(
     task, _ = await log.load(offered.task_id)
     assert task
     assert (task.recorder_id, task.retry_num) == (None, 1)
+    assert task.quality == quality
     assert set(recorder.settings.spool_dir.iterdir()) == strangers
 
 

@@ -41,8 +41,8 @@ from panoreel.recorder.protocol import (
 )
 from tests.servers.child import Child, pictures, recording
 from tests.servers.leftovers import nothing_left, still_alive
-from tests.servers.nats import free_ports
 from tests.servers.pages import Site, serve_pages
+from tests.servers.ports import free_ports
 from tests.servers.tls import self_signed_certificate
 
 NOTICED_S, GOING_ON_S = 1.0, 3.0

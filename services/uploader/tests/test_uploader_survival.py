@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,7 +22,9 @@ from panoreel.contracts.events import OutputRequest
 from panoreel.contracts.task import Phase
 from panoreel.eventlog.log import EventLog
 from panoreel.eventlog.topology import OUTPUTS, SHIPPING, TASKS, UPLOADER
+from panoreel.uploader import sweeper
 from panoreel.uploader.settings import UploaderSettings
+from panoreel.uploader.sweeper import Sweeper
 from panoreel.uploader.worker import Uploader
 from services.uploader.tests.conftest import Package, Record
 from services.uploader.tests.objects import objects, parts, unfinished, unsigned
@@ -179,6 +182,7 @@ async def test_a_store_that_is_full(
             assert "QuotaExceeded: The bucket is full); its media is kept for 30 days" in failure.message
 
 
+@pytest.mark.parametrize("is_away", [False, True])
 async def test_what_goes_to_the_backup_store_leaves_no_upload_at_its_target(
     reached: UploaderSettings,
     faulty: FaultyStore,
@@ -186,7 +190,10 @@ async def test_what_goes_to_the_backup_store_leaves_no_upload_at_its_target(
     log: EventLog,
     stores: BlobStores,
     seaweed: Seaweed,
+    monkeypatch: pytest.MonkeyPatch,
+    is_away: bool,
 ) -> None:
+    """At once, or when the media is removed, if the target cannot be asked before."""
     backup: dict[str, Any] = {
         "backup_bucket": seaweed.bucket,
         "backup_endpoint": seaweed.endpoint,
@@ -198,14 +205,48 @@ async def test_what_goes_to_the_backup_store_leaves_no_upload_at_its_target(
     with closing(seaweed.client()) as client:
         client.create_bucket(Bucket=backup["s3_bucket"])
     recording = await record()
-    uploader = Uploader(reached.model_copy(update=backup), log, stores)
+    changed = reached.model_copy(update=backup)
+    uploader = Uploader(changed, log, stores)
     for size in (5 * MIB, 8 * MIB):
         await uploader.ship(await recording.package("mp4", size))
     assert unfinished(seaweed, recording.task_id, backup["s3_bucket"])
-    faulty.refuse = lambda request: FULL if request.method == "PUT" else None
+    faulty.refuse = lambda request: FULL if request.method == "PUT" or is_away else None
     await uploader.close(await recording.stop(mp4=1000))
     await expect_result(recording, seaweed)
+    faulty.refuse = cos_refuses
+    assert len(unfinished(seaweed, recording.task_id, backup["s3_bucket"])) == is_away
+    monkeypatch.setattr(sweeper, "ABANDONED", timedelta())
+    await Sweeper(log, stores, changed.model_copy(update={"media_retention_h": 0.0})).sweep()
     assert unfinished(seaweed, recording.task_id, backup["s3_bucket"]) == []
+
+
+async def test_an_upload_whose_beginning_is_not_confirmed_is_removed(
+    reached: UploaderSettings,
+    faulty: FaultyStore,
+    record: Record,
+    log: EventLog,
+    stores: BlobStores,
+    seaweed: Seaweed,
+) -> None:
+    """Of a recording, and of a file that is stored whole, as clips are."""
+    begun: list[Request] = []
+
+    def loses(request: Request) -> bool:
+        if request.method == "POST" and request.target.endswith("?uploads"):
+            begun.append(request)
+            return len(begun) == 1
+        return False
+
+    faulty.loses = loses
+    for sizes, index in (((5 * MIB, 8 * MIB), 1000), ((), 9 * MIB)):
+        begun.clear()
+        recording = await record()
+        uploader = Uploader(reached, log, stores)
+        for size in sizes:
+            await uploader.ship(await recording.package("mp4", size))
+        await uploader.close(await recording.stop(mp4=index))
+        assert len(begun) >= 2, "it was begun again"
+        await expect_result(recording, seaweed)
 
 
 @pytest.mark.parametrize("recordings", [1, pytest.param(5, marks=pytest.mark.soak)])

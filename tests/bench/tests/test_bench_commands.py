@@ -62,12 +62,17 @@ def test_the_other_ways() -> None:
     assert found["headless"]["fps"] is None
 
 
-@pytest.mark.soak
 def test_start() -> None:
     found = bench("start", "--seconds", "2")
     assert found["rounds"] == 1
     for kind in ("warm_ms", "cold_ms"):
         assert 0 < found[kind]["p50"] <= found[kind]["p95"] < 30_000
+
+
+def test_finish() -> None:
+    [row] = bench("finish", "--minutes", "1", "--muxer", "hls", "--rounds", "1")["rows"]
+    assert (row["recorded_s"], row["muxer"]) == (60, "hls")
+    assert 0 < row["finish_s"] < 60
 
 
 def test_density() -> None:

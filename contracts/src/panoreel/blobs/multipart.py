@@ -143,7 +143,9 @@ def send_file(
     numbers = range(1, -(-size // length) + 1)
     try:
         with ThreadPoolExecutor(PARALLEL_PARTS, "part") as pool:
-            return upload.complete(dict(zip(numbers, pool.map(send, numbers), strict=True)))
+            etag = upload.complete(dict(zip(numbers, pool.map(send, numbers), strict=True)))
     except BaseException:
         upload.abort()
         raise
+    abort_unfinished(client, place)  # begun by a request whose answer was lost
+    return etag

@@ -15,6 +15,7 @@ from panoreel.recorder.errors import Accident, CaptureError, ProgramFailed, Sett
 from panoreel.recorder.privileges import ProgramUser, environment
 from panoreel.recorder.profile import make_profile
 from panoreel.recorder.proxy import Proxy, network_options
+from panoreel.recorder.sound import BROWSER_SAMPLES
 
 if TYPE_CHECKING:
     from playwright.async_api import Page, Playwright
@@ -42,6 +43,7 @@ OPTIONS: Final = (
     "--disable-quic",
     # A page can neither ask which screen, file or device to give away, nor for a payment.
     "--disable-blink-features=GetDisplayMedia,FileSystemAccessLocal,PaymentRequest,WebUSB,WebBluetooth,WebHID,Serial",
+    f"--audio-buffer-size={BROWSER_SAMPLES}",
     # There is no GPU. This draws pages by the CPU alone; WebGL goes through SwiftShader.
     "--disable-gpu",
 )

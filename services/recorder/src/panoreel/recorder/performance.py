@@ -31,6 +31,7 @@ from panoreel.recorder.protocol import (
     SegmentSealed,
     Troubled,
 )
+from panoreel.recorder.segments import keep_quality
 from panoreel.recorder.stage import Stage
 
 if TYPE_CHECKING:
@@ -130,8 +131,10 @@ class Performance:
                 log.error("a stage was not taken down: %s", type(outcome).__name__)
 
     def _sealed(self, path: Path, media: SegmentMedia) -> None:
+        quality = self.capture.gauge.quality()
+        keep_quality(quality, path.parent)
         self._tell(SegmentSealed(path=path, media=media))
-        self._tell(Measured(quality=self.capture.gauge.quality()))
+        self._tell(Measured(quality=quality))
 
     def _notice(self, accident: Accident) -> None:
         """Capture nothing more, if need be, and see about the rest later."""

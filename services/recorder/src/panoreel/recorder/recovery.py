@@ -14,14 +14,14 @@ from typing import Final
 import stamina
 import structlog
 
-from panoreel.contracts.commands import ReportLost
+from panoreel.contracts.commands import ReportLost, ReportMeasured
 from panoreel.contracts.envelope import Cause
 from panoreel.contracts.events import RecordingClaimed
 from panoreel.eventlog.errors import LogUnavailable
 from panoreel.eventlog.segments import manifest
 from panoreel.recorder.leftovers import sweep
 from panoreel.recorder.recorder import Recorder
-from panoreel.recorder.segments import sealed
+from panoreel.recorder.segments import kept_quality, sealed
 
 SPOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,80}\.[0-9a-f-]{36}")
 """How `Recorder.spool` names a recording's directory; others put `lost+found` and the like beside it."""
@@ -76,7 +76,10 @@ async def give_back(recorder: Recorder, spool: Path, reason: str) -> None:
     if epoch is not None:
         announced = await manifest(recorder.log, task_id)
         last_index = max((segment.index for segment in announced if segment.epoch == epoch), default=None)
-        await recorder.report(task_id, ReportLost(epoch, last_index, reason), Cause(recorder.actor))
+        cause = Cause(recorder.actor)
+        if quality := await asyncio.to_thread(kept_quality, spool):
+            await recorder.report(task_id, ReportMeasured(epoch, quality), cause)
+        await recorder.report(task_id, ReportLost(epoch, last_index, reason), cause)
         _logger.warning("gave back a recording", task_id=task_id, epoch=epoch, last_index=last_index)
     await asyncio.to_thread(shutil.rmtree, spool, ignore_errors=True)
 

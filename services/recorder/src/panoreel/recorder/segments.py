@@ -7,12 +7,16 @@ machine dies.
 import logging
 import os
 from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
 
 from panoreel.contracts.media import SegmentMedia
+from panoreel.contracts.quality import Quality
 
 log = logging.getLogger(__name__)
+
+_QUALITY: Final = "quality.json"
 
 
 def make_spool(spool: Path) -> None:
@@ -44,6 +48,24 @@ def sealed(spool: Path) -> list[tuple[Path, SegmentMedia]]:
         except (OSError, ValidationError) as error:
             log.warning("%s has no readable description and is left out: %s", path, error)
     return found
+
+
+def keep_quality(quality: Quality, spool: Path) -> None:
+    """Store beside the segments how well they were recorded, for whoever finds them, if the disk lets us."""
+    written = spool / f"{_QUALITY}.new"
+    try:
+        written.write_text(quality.model_dump_json())
+        written.rename(spool / _QUALITY)
+    except OSError as error:  # figures are not worth a recording
+        log.warning("what was measured is not kept: %s", error)
+
+
+def kept_quality(spool: Path) -> Quality | None:
+    """What was stored last, if anything was, and it can be read."""
+    try:
+        return Quality.model_validate_json((spool / _QUALITY).read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def _place(content: bytes, name: str, partial: Path, spool: Path) -> Path:

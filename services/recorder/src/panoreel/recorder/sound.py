@@ -21,7 +21,7 @@ PULSEAUDIO: Final = "/usr/bin/pulseaudio"
 START_TIMEOUT_S: Final = 10.0
 CHANNELS: Final = 2
 
-BLOCK_SAMPLES: Final = 2048
+BLOCK_SAMPLES: Final = 1920
 """Samples read at a time: few enough that a recording ends promptly, enough that silence costs nothing."""
 
 BACKLOG_S: Final = 0.12
@@ -30,7 +30,12 @@ a negative age, which libpulse's simple interface reports as 0."""
 
 LATENCY_MS: Final = 32
 """How long sound waits from the browser to where it is heard. A media element makes up for that, a script
-does not: with `Refresh.sound_lead_s` both are in sync. At three of its buffers Chromium knows it exactly."""
+does not: with `Refresh.sound_lead_s` both are in sync."""
+
+BROWSER_SAMPLES: Final = AUDIO_SAMPLE_RATE * LATENCY_MS // 4000
+"""What the browser plays at a time: as much as the sink takes at a time, a quarter of the latency. The sink
+counts the time of what it takes in whole microseconds, rounded down, and so plays too fast by some hundredths
+of a per mille, whoever follows it with pictures falling behind, unless that is whole milliseconds."""
 
 BLOCK_BYTES: Final = BLOCK_SAMPLES * CHANNELS * 2
 

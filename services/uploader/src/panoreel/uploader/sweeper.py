@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -10,12 +10,10 @@ import structlog
 
 from panoreel.blobs import multipart, s3
 from panoreel.blobs.keys import outputs_prefix, segments_prefix
-from panoreel.blobs.places import ObjectPlace
 from panoreel.blobs.shared import BlobStores
-from panoreel.contracts.outputs import UploadBegun
 from panoreel.contracts.task import MissingTask, Phase, Task
 from panoreel.eventlog.log import EventLog
-from panoreel.eventlog.outputs import OutputFacts, purge, tasks_with_media
+from panoreel.eventlog.outputs import purge, tasks_with_media
 from panoreel.eventlog.segments import manifest
 from panoreel.uploader.names import backup_of, destination_of
 from panoreel.uploader.settings import UploaderSettings
@@ -89,9 +87,10 @@ class Sweeper:
             task = None
         if task is None and not await self._is_forgotten(task_id, now):
             return False
-        if task and (has_failed(task) or is_due(task, now, self._settings)):
-            await self._abort_uploads(task, now - ABANDONED)
-        if task and not is_due(task, now, self._settings):
+        due = task is None or is_due(task, now, self._settings)
+        if task and (due or has_failed(task)) and "mp4" in task.output.muxers and not task.output.vod:
+            await asyncio.to_thread(self._abort_uploads, task, now - ABANDONED)
+        if not due:
             return False
         for storage_type in (task.storage_type,) if task else self._stores.types:
             blobs = await self._stores.of(storage_type)
@@ -106,14 +105,10 @@ class Sweeper:
         before = now - timedelta(days=self._settings.failed_retention_days)
         return all(segment.wall_time < before for segment in await manifest(self._log, task_id))
 
-    async def _abort_uploads(self, task: Task, begun_before: datetime) -> None:
-        facts = OutputFacts(self._log, task.task_id, "mp4")
-        await facts.refresh()
-        if facts.upload:
-            await asyncio.to_thread(self._abort, task, facts.upload, begun_before)
-
-    def _abort(self, task: Task, upload: UploadBegun, begun_before: datetime) -> None:
-        for destination in (destination_of(task, self._settings), backup_of(task, self._settings, "")):
-            if destination and destination.bucket == upload.bucket:
+    def _abort_uploads(self, task: Task, begun_before: datetime) -> None:
+        """Of its key, wherever the result may have gone: not of each that was begun anybody was told."""
+        with suppress(ValueError):  # it names no place, so there is nothing
+            target = destination_of(task, self._settings)
+            for destination in filter(None, (target, backup_of(task, self._settings, refusal=""))):
                 with s3.connected(destination.access) as client:
-                    multipart.abort_unfinished(client, ObjectPlace(upload.bucket, upload.key), begun_before)
+                    multipart.abort_unfinished(client, destination.result("mp4"), begun_before)
