@@ -43,7 +43,7 @@ OPTIONS: Final = (
     "--disable-quic",
     # A page can neither ask which screen, file or device to give away, nor for a payment.
     "--disable-blink-features=GetDisplayMedia,FileSystemAccessLocal,PaymentRequest,WebUSB,WebBluetooth,WebHID,Serial",
-    f"--audio-buffer-size={BROWSER_SAMPLES}",
+    f"--audio-buffer-size={BROWSER_SAMPLES}",  # as much as the sound card takes at a time
     # There is no GPU. This draws pages by the CPU alone; WebGL goes through SwiftShader.
     "--disable-gpu",
 )

@@ -30,7 +30,14 @@ SECONDS: Final = {
     "density": 30,
     "bytes": 30,
 }
-LONG_SECONDS: Final = SECONDS | {"capture": 30, "smoothness": 120, "sync": 600, "sound": 600, "memory": 1200}
+LONG_SECONDS: Final = SECONDS | {
+    "capture": 30,
+    "smoothness": 120,
+    "sync": 600,
+    "sound": 600,
+    "memory": 1200,
+    "density": 120,
+}
 """How long each of a kind is recorded, usually and when there is time."""
 
 CAPTURE_ROUNDS: Final = 2
