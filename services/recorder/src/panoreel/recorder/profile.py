@@ -18,12 +18,8 @@ FILES: Final[dict[str, dict[str, Any]]] = {
         "translate": {"enabled": False},
         "webrtc": {"udp_port_range": "{}-{}".format(*WEBRTC_PORTS)},
     },
-    "Local State": {
-        # No server can make it ask for a name and a password: see Visitor for those of the RecordURL.
-        "auth": {"schemes": ""},
-        # No language model, and so no process that finds out, after some minutes, how fast one would be.
-        "optimization_guide": {"gen_ai_local_foundational_model_settings": 1},
-    },
+    # No server can make it ask for a name and a password: see Visitor for those of the RecordURL.
+    "Local State": {"auth": {"schemes": ""}},
 }
 """What a person would switch off in the settings, and a company by policy (Chromium's pref_names.h)."""
 
