@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
+import av
 import httpx
 import pytest
 from PIL import Image
@@ -106,7 +107,10 @@ def check_file(url: str, duration_s: float, player: Player, file: Path) -> None:
         assert player.seek(share * duration_s) == pytest.approx(share * duration_s, abs=0.1)
     player.await_end()
     assert player.failure is None
-    assert player.time_s == pytest.approx(duration_s, abs=0.6)  # that is told in whole seconds
+    with av.open(str(file)) as container:
+        exactly_s = (container.duration or 0) / av.time_base
+    assert duration_s == pytest.approx(exactly_s, abs=0.51), "it is told in whole seconds"
+    assert player.time_s == pytest.approx(exactly_s, abs=0.2)
     assert player.frames > 0
 
 

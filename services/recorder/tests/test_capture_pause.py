@@ -137,26 +137,33 @@ async def staged(seconds: float = 60, size: int = SIZE) -> AsyncIterator[Stage]:
             await asyncio.gather(display.stop(), sound.stop())
 
 
+def frames(connection: xcffib.Connection, going: Event) -> Iterator[None]:
+    """Something is to be drawn, 30 times a second as an animated page does it; what was drawn is shown."""
+    while going.is_set():
+        yield
+        connection.core.GetInputFocus().reply()
+        time.sleep(1 / FPS)
+
+
 def paint(display: Display, going: Event) -> None:
-    """Let the screen grow lighter, from black to white in 12 s, 30 times a second."""
+    """Let the screen grow lighter, from black to white in 12 s."""
     connection = connect(display.env)
     root, gc = connection.get_setup().roots[0].root, connection.generate_id()
     connection.core.CreateGC(gc, root, GC.Foreground, [0])
     everything = Rectangle.synthetic(0, 0, SIZE, SIZE)
     began = time.monotonic()
-    while going.is_set():
+    for _ in frames(connection, going):
         level = min(255, int((time.monotonic() - began) / 12 * 255))
         connection.core.ChangeGC(gc, GC.Foreground, [level * 0x010101])
         connection.core.PolyFillRectangle(root, gc, 1, [everything])
-        connection.core.GetInputFocus().reply()
-        time.sleep(1 / FPS)
     connection.disconnect()
 
 
 def paint_noise(display: Display, going: Event, size: int) -> None:
-    """Fill the screen with other noise, 30 times a second."""
+    """Fill the screen with noise, another in each frame."""
     connection = connect(display.env)
-    root, depth = connection.get_setup().roots[0].root, connection.get_setup().roots[0].root_depth
+    screen = connection.get_setup().roots[0]
+    root, depth = screen.root, screen.root_depth
     tile, gc = connection.generate_id(), connection.generate_id()
     connection.core.CreatePixmap(depth, tile, root, TILE, TILE)
     connection.core.CreateGC(gc, root, GC.Tile | GC.FillStyle, [FillStyle.Tiled, tile])
@@ -164,13 +171,10 @@ def paint_noise(display: Display, going: Event, size: int) -> None:
     pixels = noise.integers(0, 256, TILE * TILE * 4, np.uint8).tobytes()
     connection.core.PutImage(ImageFormat.ZPixmap, tile, gc, TILE, TILE, 0, 0, 0, depth, len(pixels), pixels)
     everything = Rectangle.synthetic(0, 0, size, size)
-    while going.is_set():
-        connection.core.ChangeGC(
-            gc, GC.TileStippleOriginX | GC.TileStippleOriginY, noise.integers(TILE, size=2).tolist()
-        )
+    origin = GC.TileStippleOriginX | GC.TileStippleOriginY
+    for _ in frames(connection, going):
+        connection.core.ChangeGC(gc, origin, noise.integers(TILE, size=2).tolist())
         connection.core.PolyFillRectangle(root, gc, 1, [everything])
-        connection.core.GetInputFocus().reply()
-        time.sleep(1 / FPS)
     connection.disconnect()
 
 

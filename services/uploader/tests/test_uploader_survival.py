@@ -156,6 +156,19 @@ async def test_a_slow_store_does_not_keep_others_waiting(
             await expect_result(recording, seaweed)
 
 
+@pytest.mark.soak
+async def test_a_whole_recording_for_a_slow_store(
+    reached: UploaderSettings, faulty: FaultyStore, record: Record, seaweed: Seaweed, tmp_path: Path
+) -> None:
+    recording = await record(BOTH)
+    faulty.slow = recording.task_id
+    async with service(reached, tmp_path):
+        for size in (5 * MIB, 8 * MIB):
+            await recording.package_each(("mp4", size), ("hls", 100_000))
+        await recording.stop(mp4=1000)
+        await expect_result(recording, seaweed)
+
+
 @pytest.mark.parametrize(("answer", "recovers"), [(FULL, False), (FULL_DISK, True)], ids=["quota", "disk"])
 async def test_a_store_that_is_full(
     reached: UploaderSettings,
